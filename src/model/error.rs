@@ -1,0 +1,118 @@
+//! What goes wrong, by the names AWS gives it.
+
+use std::fmt;
+
+use thiserror::Error;
+
+/// Text that was not what its type requires; the message is one lower-case sentence for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct ParseError {
+    message: String,
+}
+
+impl ParseError {
+    /// An error with this message. Quote what the user typed in backticks.
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into() }
+    }
+}
+
+/// The error codes that AWS KMS and the simulated services answer, spelt as on the wire.
+///
+/// Source: the `errors` of each operation in the KMS API reference, and the S3 error code list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// The caller may not do this, or (for S3) may not know.
+    AccessDenied,
+    /// The alias exists already.
+    AlreadyExists,
+    /// A bucket of that name exists and belongs to somebody else.
+    BucketAlreadyExists,
+    /// A bucket of that name exists and is the caller's.
+    BucketAlreadyOwnedByYou,
+    /// The bucket still holds objects.
+    BucketNotEmpty,
+    /// A change that collides with one under way, or that changes nothing.
+    Conflict,
+    /// The key is disabled.
+    Disabled,
+    /// `DryRun` was asked and the call would have succeeded.
+    DryRunOperation,
+    /// The ciphertext was made by another key than the one named.
+    IncorrectKey,
+    /// Nothing is wrong with the request; the keystore itself failed.
+    KmsInternal,
+    /// The key's state does not admit this operation.
+    KmsInvalidState,
+    /// An alias name that is not well formed or is reserved.
+    InvalidAliasName,
+    /// An ARN that is not well formed or does not name what is needed.
+    InvalidArn,
+    /// The ciphertext is damaged, is not one of ours, or its encryption context differs.
+    InvalidCiphertext,
+    /// The credentials name nobody.
+    InvalidClientTokenId,
+    /// The key cannot be used for this (spec, usage or algorithm).
+    InvalidKeyUsage,
+    /// A pagination marker that was not one of ours.
+    InvalidMarker,
+    /// A limit of the service.
+    LimitExceeded,
+    /// A policy that is not well formed, or would lock everybody out.
+    MalformedPolicyDocument,
+    /// No such bucket.
+    NoSuchBucket,
+    /// No such object.
+    NoSuchKey,
+    /// No such key or alias.
+    NotFound,
+    /// A tag that is not well formed or is reserved.
+    Tag,
+    /// The operation exists at AWS and not here, or not for this kind of key.
+    UnsupportedOperation,
+    /// The request is not well formed.
+    Validation,
+}
+
+impl ErrorCode {
+    /// The code as it stands in `__type` on the wire and in `errorCode` of the audit record's source.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessDenied => "AccessDeniedException",
+            Self::AlreadyExists => "AlreadyExistsException",
+            Self::BucketAlreadyExists => "BucketAlreadyExists",
+            Self::BucketAlreadyOwnedByYou => "BucketAlreadyOwnedByYou",
+            Self::BucketNotEmpty => "BucketNotEmpty",
+            Self::Conflict => "ConflictException",
+            Self::Disabled => "DisabledException",
+            Self::DryRunOperation => "DryRunOperationException",
+            Self::IncorrectKey => "IncorrectKeyException",
+            Self::KmsInternal => "KMSInternalException",
+            Self::KmsInvalidState => "KMSInvalidStateException",
+            Self::InvalidAliasName => "InvalidAliasNameException",
+            Self::InvalidArn => "InvalidArnException",
+            Self::InvalidCiphertext => "InvalidCiphertextException",
+            Self::InvalidClientTokenId => "InvalidClientTokenId",
+            Self::InvalidKeyUsage => "InvalidKeyUsageException",
+            Self::InvalidMarker => "InvalidMarkerException",
+            Self::LimitExceeded => "LimitExceededException",
+            Self::MalformedPolicyDocument => "MalformedPolicyDocumentException",
+            Self::NoSuchBucket => "NoSuchBucket",
+            Self::NoSuchKey => "NoSuchKey",
+            Self::NotFound => "NotFoundException",
+            Self::Tag => "TagException",
+            Self::UnsupportedOperation => "UnsupportedOperationException",
+            Self::Validation => "ValidationException",
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,22 @@
+//! The nouns of the project as pure data, each made only by parsing.
+//!
+//! AWS's terms throughout: key id, ARN, alias, principal, encryption context. Nothing here does I/O, reads a
+//! clock or holds a secret.
+
+mod arn;
+mod context;
+mod error;
+mod id;
+mod key;
+mod principal;
+mod tag;
+mod time;
+
+pub use arn::{AliasName, Arn, KeyArn, KeyRef};
+pub use context::{CONTEXT_BYTES_MAX, EncryptionContext};
+pub use error::{ErrorCode, ParseError};
+pub use id::{AccountId, KeyId, MaterialId, Region};
+pub use key::{EncryptionAlgorithm, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, RotationType, Tier};
+pub use principal::{PrincipalArn, PrincipalKind};
+pub use tag::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX, Tags};
+pub use time::{Days, Timestamp};

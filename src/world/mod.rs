@@ -1,0 +1,5 @@
+//! The whole state as one value.
+
+mod row;
+
+pub use row::{Row, RowId};
