@@ -18,6 +18,9 @@ pub trait Random: Send {
     ///
     /// When the source fails; the bytes must not be used then.
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), RandomError>;
+
+    /// Another source, independent of this one from now on, for a call that runs beside others.
+    fn fork(&mut self) -> Box<dyn Random>;
 }
 
 impl dyn Random + '_ {
@@ -50,6 +53,10 @@ impl Random for SystemRandom {
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), RandomError> {
         SysRng.try_fill_bytes(bytes).map_err(|_| RandomError)
     }
+
+    fn fork(&mut self) -> Box<dyn Random> {
+        Box::new(Self)
+    }
 }
 
 /// A repeatable sequence for tests.
@@ -68,6 +75,10 @@ impl Random for SeededRandom {
     fn fill(&mut self, bytes: &mut [u8]) -> Result<(), RandomError> {
         rand::Rng::fill_bytes(&mut self.0, bytes);
         Ok(())
+    }
+
+    fn fork(&mut self) -> Box<dyn Random> {
+        Box::new(Self(rand::SeedableRng::from_rng(&mut self.0)))
     }
 }
 

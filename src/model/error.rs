@@ -41,6 +41,8 @@ pub enum ErrorCode {
     Disabled,
     /// `DryRun` was asked and the call would have succeeded.
     DryRunOperation,
+    /// There is a user or role of that name already.
+    EntityAlreadyExists,
     /// The ciphertext was made by another key than the one named.
     IncorrectKey,
     /// Nothing is wrong with the request; the keystore itself failed.
@@ -65,6 +67,8 @@ pub enum ErrorCode {
     MalformedPolicyDocument,
     /// No such bucket.
     NoSuchBucket,
+    /// No such user or role.
+    NoSuchEntity,
     /// No such object.
     NoSuchKey,
     /// No such key or alias.
@@ -90,6 +94,7 @@ impl ErrorCode {
             Self::Conflict => "ConflictException",
             Self::Disabled => "DisabledException",
             Self::DryRunOperation => "DryRunOperationException",
+            Self::EntityAlreadyExists => "EntityAlreadyExists",
             Self::IncorrectKey => "IncorrectKeyException",
             Self::KmsInternal => "KMSInternalException",
             Self::KmsInvalidState => "KMSInvalidStateException",
@@ -102,6 +107,7 @@ impl ErrorCode {
             Self::LimitExceeded => "LimitExceededException",
             Self::MalformedPolicyDocument => "MalformedPolicyDocumentException",
             Self::NoSuchBucket => "NoSuchBucket",
+            Self::NoSuchEntity => "NoSuchEntity",
             Self::NoSuchKey => "NoSuchKey",
             Self::NotFound => "NotFoundException",
             Self::Tag => "TagException",

@@ -17,16 +17,16 @@ macro_rules! text_identifier {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl ::std::fmt::Display for $name {
+            fn fmt(&self, formatter: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 formatter.write_str(&self.0)
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = ParseError;
+            type Error = $crate::model::ParseError;
 
-            fn try_from(text: String) -> Result<Self, ParseError> {
+            fn try_from(text: String) -> Result<Self, $crate::model::ParseError> {
                 text.parse()
             }
         }
@@ -37,7 +37,7 @@ macro_rules! text_identifier {
             }
         }
 
-        impl std::borrow::Borrow<str> for $name {
+        impl ::std::borrow::Borrow<str> for $name {
             fn borrow(&self) -> &str {
                 &self.0
             }
@@ -102,7 +102,7 @@ impl FromStr for Region {
     }
 }
 
-/// A KMS key's id: a UUID as AWS makes them, or 1–256 letters, digits, `-` and `_` for keys that are seeded with
+/// A KMS key's id: a UUID as AWS makes them, or 1–128 letters, digits, `-` and `_` for keys that are seeded with
 /// an id of their own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -110,8 +110,8 @@ pub struct KeyId(String);
 
 text_identifier!(KeyId);
 
-/// The longest key id in bytes. It must fit the one-byte length of a ciphertext blob's header.
-const KEY_ID_BYTES_MAX: usize = 255;
+/// The longest key id in bytes. Its whole ARN must fit the one-byte length in a ciphertext blob's header.
+const KEY_ID_BYTES_MAX: usize = 128;
 
 impl KeyId {
     /// A new random id (UUID version 4) made of these 16 bytes.

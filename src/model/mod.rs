@@ -15,6 +15,7 @@ mod time;
 pub use arn::{AliasName, Arn, KeyArn, KeyRef};
 pub use context::{CONTEXT_BYTES_MAX, EncryptionContext};
 pub use error::{ErrorCode, ParseError};
+pub(crate) use id::text_identifier;
 pub use id::{AccountId, KeyId, MaterialId, Region};
 pub use key::{EncryptionAlgorithm, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, RotationType, Tier};
 pub use principal::{PrincipalArn, PrincipalKind};

@@ -1,5 +1,264 @@
-//! The whole state as one value.
+//! The whole state of a keystore as one value.
+//!
+//! A [`World`] is cheap to copy (its maps share what did not change), so readers keep a snapshot while a writer makes
+//! the next one. It changes only by [`Change`]s, which say in the same breath what storage must write. It holds no
+//! secret: key materials are wrapped, and the key that unwraps them is not here.
 
+mod bucket;
+mod change;
+mod key;
 mod row;
 
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+use serde::{Deserialize, Serialize};
+
+pub use bucket::{Bucket, BucketName, Object, ObjectKey, ServerSideEncryption};
+pub use change::{Change, RowChange, RowError, TABLES};
+pub use key::{Key, KeyPolicy, Material, RotationSchedule};
 pub use row::{Row, RowId};
+
+use crate::{
+    iam::{Identity, IdentityName},
+    model::{AccountId, AliasName, KeyArn, PrincipalArn, PrincipalKind, Region, Timestamp},
+};
+
+/// What holds for the keystore as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    /// The account that commands work in unless told otherwise.
+    pub account: AccountId,
+    /// The Region of all keys.
+    pub region: Region,
+    /// How far the keystore's clock is ahead of the real one, in milliseconds.
+    pub clock_offset_millis: i64,
+}
+
+/// A name that points to a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alias {
+    /// The account whose alias it is.
+    pub account: AccountId,
+    /// The alias.
+    pub name: AliasName,
+    /// The key it points to.
+    pub target: KeyArn,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it last came to point elsewhere.
+    pub updated: Timestamp,
+}
+
+impl Alias {
+    /// The alias's ARN.
+    #[must_use]
+    pub fn arn(&self) -> String {
+        format!("arn:aws:kms:{}:{}:{}", self.target.region(), self.account, self.name)
+    }
+}
+
+/// The whole state.
+#[derive(Debug, Clone)]
+pub struct World {
+    settings: Settings,
+    keys: OrdMap<KeyArn, Arc<Key>>,
+    aliases: OrdMap<(AccountId, AliasName), Arc<Alias>>,
+    identities: OrdMap<PrincipalArn, Arc<Identity>>,
+    buckets: OrdMap<BucketName, Arc<Bucket>>,
+    objects: OrdMap<(BucketName, ObjectKey), Arc<Object>>,
+    /// What time will do, soonest first. Derived from the keys.
+    agenda: OrdSet<(Timestamp, KeyArn)>,
+}
+
+impl World {
+    /// An empty world with these settings.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            keys: OrdMap::new(),
+            aliases: OrdMap::new(),
+            identities: OrdMap::new(),
+            buckets: OrdMap::new(),
+            objects: OrdMap::new(),
+            agenda: OrdSet::new(),
+        }
+    }
+
+    /// The world that these stored rows describe.
+    ///
+    /// # Errors
+    ///
+    /// [`RowError`] when a row does not hold what its table should, or the settings are missing.
+    pub fn from_rows(rows: &[Row]) -> Result<Self, RowError> {
+        let changes = rows.iter().map(Change::from_row).collect::<Result<Vec<_>, _>>()?;
+        let settings = changes.iter().find_map(|change| match change {
+            Change::PutSettings(settings) => Some(settings.clone()),
+            _ => None,
+        });
+        let mut world = Self::new(settings.ok_or_else(RowError::no_settings)?);
+        for change in &changes {
+            world.apply(change);
+        }
+        Ok(world)
+    }
+
+    /// Every row of the world, as storage holds it.
+    #[must_use]
+    pub fn to_rows(&self) -> Vec<Row> {
+        let keys = self.keys.values().map(|key| Change::PutKey(Box::new(Key::clone(key))));
+        let aliases = self.aliases.values().map(|alias| Change::PutAlias(Alias::clone(alias)));
+        let identities = self.identities.values().map(|one| Change::PutIdentity(Box::new(Identity::clone(one))));
+        let buckets = self.buckets.values().map(|bucket| Change::PutBucket(Bucket::clone(bucket)));
+        let objects = self.objects.values().map(|object| Change::PutObject(Box::new(Object::clone(object))));
+        let settings = std::iter::once(Change::PutSettings(self.settings.clone()));
+        let all = keys.chain(aliases).chain(identities).chain(buckets).chain(objects).chain(settings);
+        let rows = all.filter_map(|change| match change.to_row() {
+            RowChange::Put(row) => Some(row),
+            RowChange::Delete(_) => None,
+        });
+        rows.collect()
+    }
+
+    /// What holds for the keystore as a whole.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The key with this ARN.
+    #[must_use]
+    pub fn key(&self, arn: &KeyArn) -> Option<&Arc<Key>> {
+        self.keys.get(arn)
+    }
+
+    /// All keys, in the order of their ARNs.
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.keys.values()
+    }
+
+    /// The alias with this name in this account.
+    #[must_use]
+    pub fn alias(&self, account: &AccountId, name: &AliasName) -> Option<&Arc<Alias>> {
+        self.aliases.get(&(account.clone(), name.clone()))
+    }
+
+    /// All aliases, by account and name.
+    pub fn aliases(&self) -> impl Iterator<Item = &Arc<Alias>> {
+        self.aliases.values()
+    }
+
+    /// The aliases that point to `key`.
+    pub fn aliases_of<'a>(&'a self, key: &'a KeyArn) -> impl Iterator<Item = &'a Arc<Alias>> {
+        self.aliases.values().filter(move |alias| alias.target == *key)
+    }
+
+    /// The user or role with this ARN, or the role whose session this ARN names.
+    #[must_use]
+    pub fn identity(&self, arn: &PrincipalArn) -> Option<&Arc<Identity>> {
+        if arn.kind() != PrincipalKind::AssumedRole {
+            return self.identities.get(arn);
+        }
+        let role: IdentityName = arn.role_name()?.parse().ok()?;
+        let role_arn = format!("arn:aws:iam::{}:role/{role}", arn.account()).parse().ok()?;
+        self.identities.get(&role_arn)
+    }
+
+    /// All users and roles, in the order of their ARNs.
+    pub fn identities(&self) -> impl Iterator<Item = &Arc<Identity>> {
+        self.identities.values()
+    }
+
+    /// Whether this account exists: it is the keystore's own, or somebody lives in it.
+    #[must_use]
+    pub fn has_account(&self, account: &AccountId) -> bool {
+        *account == self.settings.account || self.identities.values().any(|one| one.account() == account)
+    }
+
+    /// The bucket with this name.
+    #[must_use]
+    pub fn bucket(&self, name: &BucketName) -> Option<&Arc<Bucket>> {
+        self.buckets.get(name)
+    }
+
+    /// All buckets, by name.
+    pub fn buckets(&self) -> impl Iterator<Item = &Arc<Bucket>> {
+        self.buckets.values()
+    }
+
+    /// The object with this key.
+    #[must_use]
+    pub fn object(&self, bucket: &BucketName, key: &ObjectKey) -> Option<&Arc<Object>> {
+        self.objects.get(&(bucket.clone(), key.clone()))
+    }
+
+    /// All objects, by bucket and key.
+    pub fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
+        self.objects.values()
+    }
+
+    /// The objects of a bucket, by key.
+    pub fn objects_in<'a>(&'a self, bucket: &'a BucketName) -> impl Iterator<Item = &'a Arc<Object>> {
+        self.objects.values().filter(move |object| object.bucket == *bucket)
+    }
+
+    /// What time has to do first: the moment and the key.
+    #[must_use]
+    pub fn next_due(&self) -> Option<&(Timestamp, KeyArn)> {
+        self.agenda.get_min()
+    }
+
+    /// Makes one change.
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::PutKey(key) => self.put_key(Arc::new(Key::clone(key))),
+            Change::EraseKey(arn) => self.erase_key(arn),
+            Change::PutAlias(alias) => {
+                self.aliases.insert((alias.account.clone(), alias.name.clone()), Arc::new(alias.clone()));
+            }
+            Change::DeleteAlias(account, name) => {
+                self.aliases.remove(&(account.clone(), name.clone()));
+            }
+            Change::PutIdentity(identity) => {
+                self.identities.insert(identity.arn().clone(), Arc::new(Identity::clone(identity)));
+            }
+            Change::DeleteIdentity(arn) => {
+                self.identities.remove(arn);
+            }
+            Change::PutBucket(bucket) => {
+                self.buckets.insert(bucket.name.clone(), Arc::new(bucket.clone()));
+            }
+            Change::DeleteBucket(name) => {
+                self.buckets.remove(name);
+            }
+            Change::PutObject(object) => {
+                let id = (object.bucket.clone(), object.key.clone());
+                self.objects.insert(id, Arc::new(Object::clone(object)));
+            }
+            Change::DeleteObject(bucket, key) => {
+                self.objects.remove(&(bucket.clone(), key.clone()));
+            }
+            Change::PutSettings(settings) => self.settings = settings.clone(),
+        }
+    }
+
+    fn put_key(&mut self, key: Arc<Key>) {
+        self.forget_due(&key.arn);
+        if let Some(due) = key.due() {
+            self.agenda.insert((due, key.arn.clone()));
+        }
+        self.keys.insert(key.arn.clone(), key);
+    }
+
+    fn erase_key(&mut self, arn: &KeyArn) {
+        self.forget_due(arn);
+        self.keys.remove(arn);
+    }
+
+    fn forget_due(&mut self, arn: &KeyArn) {
+        if let Some(due) = self.keys.get(arn).and_then(|key| key.due()) {
+            self.agenda.remove(&(due, arn.clone()));
+        }
+    }
+}

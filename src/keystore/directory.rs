@@ -1,0 +1,189 @@
+//! The keystore's directory: private to its owner, and used by one process at a time.
+//!
+//! Directories are 0700 and files 0600; anything wider, or somebody else's, is refused before it is read.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    io::{Read, Seek, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use super::KeystoreError;
+
+const LOCK_FILE: &str = "lock";
+const DATABASE_FILE: &str = "keystore.db";
+const AUDIT_DIRECTORY: &str = "audit";
+const OBJECTS_DIRECTORY: &str = "objects";
+
+/// A keystore's directory, locked for this process until it is dropped.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    objects: PathBuf,
+    _lock: File,
+}
+
+impl Directory {
+    /// Makes the directory (and its parents) for a new keystore, and locks it.
+    pub(super) fn create(path: &Path, holder: &str) -> Result<Self, KeystoreError> {
+        match fs::read_dir(path) {
+            Ok(mut entries) => {
+                if path.join(DATABASE_FILE).exists() {
+                    return Err(KeystoreError::Exists(path.into()));
+                }
+                if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != LOCK_FILE)) {
+                    return Err(KeystoreError::NotEmpty(path.into()));
+                }
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                private_directories().recursive(true).create(path).map_err(KeystoreError::io(path))?;
+            }
+            Err(error) => return Err(KeystoreError::io(path)(error)),
+        }
+        check_private(path)?;
+        let directory = Self::locked(path, holder)?;
+        private_directories().recursive(true).create(&directory.objects).map_err(KeystoreError::io(path))?;
+        Ok(directory)
+    }
+
+    /// Locks the directory of a keystore that is there, after a look at who may read it.
+    pub(super) fn open(path: &Path, holder: &str) -> Result<Self, KeystoreError> {
+        if !path.join(DATABASE_FILE).exists() {
+            return match fs::read_dir(path) {
+                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                    Err(KeystoreError::NotPrivate { path: path.into(), reason: "it belongs to another user".into() })
+                }
+                _ => Err(KeystoreError::Missing(path.into())),
+            };
+        }
+        check_private(path)?;
+        let directory = Self::locked(path, holder)?;
+        for inner in [&directory.audit(), &directory.objects] {
+            check_private(inner)?;
+            for entry in fs::read_dir(inner).map_err(KeystoreError::io(inner))? {
+                check_private(&entry.map_err(KeystoreError::io(inner))?.path())?;
+            }
+        }
+        check_private(&directory.database())?;
+        Ok(directory)
+    }
+
+    fn locked(path: &Path, holder: &str) -> Result<Self, KeystoreError> {
+        let lock = lock(path, holder)?;
+        let path = fs::canonicalize(path).map_err(KeystoreError::io(path))?;
+        Ok(Self { objects: path.join(OBJECTS_DIRECTORY), path, _lock: lock })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn database(&self) -> PathBuf {
+        self.path.join(DATABASE_FILE)
+    }
+
+    pub(super) fn audit(&self) -> PathBuf {
+        self.path.join(AUDIT_DIRECTORY)
+    }
+
+    pub(super) fn objects(&self) -> &Path {
+        &self.objects
+    }
+}
+
+fn private_directories() -> DirBuilder {
+    let mut builder = DirBuilder::new();
+    builder.mode(0o700);
+    builder
+}
+
+/// Refuses what is a symbolic link, belongs to somebody else, or can be read or written by anybody else.
+pub(super) fn check_private(path: &Path) -> Result<(), KeystoreError> {
+    let metadata = fs::symlink_metadata(path).map_err(KeystoreError::io(path))?;
+    let refuse = |reason: String| Err(KeystoreError::NotPrivate { path: path.into(), reason });
+    if metadata.is_symlink() {
+        return refuse("it is a symbolic link".into());
+    }
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return refuse(format!("it belongs to user {}", metadata.uid()));
+    }
+    let mode = metadata.mode() & 0o777;
+    let wanted = if metadata.is_dir() { 0o700 } else { 0o600 };
+    if mode & 0o077 != 0 {
+        return refuse(format!("its mode is {mode:04o} and must be {wanted:04o}"));
+    }
+    Ok(())
+}
+
+/// Takes the keystore's lock and writes into it who holds it.
+fn lock(directory: &Path, holder: &str) -> Result<File, KeystoreError> {
+    let path = directory.join(LOCK_FILE);
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+        .open(&path)
+        .map_err(KeystoreError::io(&path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let _unread = file.take(200).read_to_string(&mut holder);
+            let holder = if holder.is_empty() { "another process".into() } else { holder };
+            return Err(KeystoreError::Locked { path: directory.into(), holder });
+        }
+        Err(TryLockError::Error(error)) => return Err(KeystoreError::io(path)(error)),
+    }
+    let text = format!("process {} ({holder})", std::process::id());
+    let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
+    written.map_err(KeystoreError::io(path))?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_second_opener_hears_who_holds_the_lock() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("k");
+        let first = Directory::create(&path, "keystead init").unwrap();
+        let refused = Directory::create(&path, "keystead key list").unwrap_err();
+        assert!(matches!(&refused, KeystoreError::NotEmpty(_) | KeystoreError::Locked { .. }), "{refused}");
+        let error = lock(&path, "other").unwrap_err().to_string();
+        assert!(error.contains(&format!("process {} (keystead init)", std::process::id())), "{error}");
+        drop(first);
+        assert!(lock(&path, "other").is_ok());
+    }
+
+    #[test]
+    fn what_others_can_read_is_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let file = parent.path().join("f");
+        fs::write(&file, b"").unwrap();
+        for (mode, private) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o620, false)] {
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(check_private(&file).is_ok(), private, "{mode:o}");
+        }
+        let link = parent.path().join("l");
+        symlink(&file, &link).unwrap();
+        assert!(check_private(&link).is_err());
+    }
+
+    #[test]
+    fn a_directory_with_other_files_is_left_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        fs::set_permissions(parent.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        fs::write(parent.path().join("thesis.txt"), b"").unwrap();
+        assert!(matches!(Directory::create(parent.path(), "x"), Err(KeystoreError::NotEmpty(_))));
+        assert!(!parent.path().join(LOCK_FILE).exists());
+        assert!(matches!(Directory::open(parent.path(), "x"), Err(KeystoreError::Missing(_))));
+    }
+}

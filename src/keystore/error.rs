@@ -1,0 +1,147 @@
+//! Why a keystore cannot be made or opened.
+
+use std::{io, path::PathBuf};
+
+use thiserror::Error;
+
+use crate::{
+    audit,
+    crypto::{password::PasswordCostError, random::RandomError},
+    kms::CallError,
+    model::ParseError,
+    storage::StorageError,
+    world::RowError,
+};
+
+/// Why a keystore cannot be made, opened or sealed anew. Nothing was written, except where the message says so.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum KeystoreError {
+    /// There is a keystore in that directory already.
+    #[error("there is a keystore in `{}` already", .0.display())]
+    Exists(PathBuf),
+    /// The directory holds other files.
+    #[error("the directory `{}` is not empty and holds no keystore", .0.display())]
+    NotEmpty(PathBuf),
+    /// There is no keystore in that directory.
+    #[error("there is no keystore in `{}`", .0.display())]
+    Missing(PathBuf),
+    /// Somebody else can read or write what must be private, or it belongs to somebody else.
+    #[error("`{}` is not private: {reason}", .path.display())]
+    NotPrivate {
+        /// The directory or file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Another process has the keystore open.
+    #[error("the keystore in `{}` is in use by {holder}", .path.display())]
+    Locked {
+        /// The keystore.
+        path: PathBuf,
+        /// The process that holds the lock, as it described itself.
+        holder: String,
+    },
+    /// The key file would lie in the keystore's directory, where a copy of the directory would take it along.
+    #[error("the key file `{}` lies inside the keystore's directory; a copy of the keystore would hold its own key", .0.display())]
+    KeyFileInside(PathBuf),
+    /// The key file cannot be read, or is none.
+    #[error("the key file `{}` cannot be used: {reason}", .path.display())]
+    KeyFile {
+        /// The key file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// A key file stands there already and must not be overwritten.
+    #[error("the key file `{}` exists already", .0.display())]
+    KeyFileExists(PathBuf),
+    /// Key file, passphrase or keyring entry do not open this keystore.
+    #[error("the {0} does not open this keystore's root key")]
+    WrongSeal(&'static str),
+    /// No passphrase could be had.
+    #[error("no passphrase: {0}")]
+    NoPassphrase(String),
+    /// The operating system's keyring cannot be used.
+    #[error("the operating system's keyring cannot be used: {0}")]
+    Keyring(String),
+    /// State and audit log do not belong together.
+    #[error("the keystore's state and its audit log do not belong together: {0}")]
+    Torn(String),
+    /// What the keystore says of itself is damaged.
+    #[error("the keystore is damaged: {0}")]
+    Damaged(String),
+    /// The database.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The audit log.
+    #[error("the audit log: {0}")]
+    Audit(#[from] audit::LogError),
+    /// A file or directory.
+    #[error("`{}`: {source}", .path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the operating system says.
+        source: io::Error,
+    },
+    /// No randomness.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// A call that is part of making the keystore failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+impl KeystoreError {
+    /// An I/O error at this path.
+    pub(super) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+
+    /// What the user can do about it, one line each.
+    #[must_use]
+    pub fn hints(&self) -> Vec<String> {
+        let hint: String = match self {
+            Self::Exists(_) => "choose another place with `--keystore DIR`, or use the one that is there".into(),
+            Self::NotEmpty(_) => "choose an empty or a new directory with `--keystore DIR`".into(),
+            Self::Missing(path) => format!("make one with `keystead init --keystore {}`", path.display()),
+            Self::NotPrivate { path, .. } => format!("if it is yours: `chmod -R go= {}`", path.display()),
+            Self::Locked { .. } => "wait until that process has ended, or stop it".into(),
+            Self::KeyFileInside(_) => "choose a place outside with `--key-file FILE`".into(),
+            Self::KeyFile { .. } => "say where the key file is with `--key-file FILE`; restore it from your copy".into(),
+            Self::KeyFileExists(_) => "choose another place with `--key-file FILE`".into(),
+            Self::WrongSeal("key file") => "say where this keystore's own key file is with `--key-file FILE`".into(),
+            Self::WrongSeal("passphrase") => "try again; there is no way in without it".into(),
+            Self::Keyring(_) => {
+                "unlock the keyring, or make the keystore with `--seal keyfile` or `--seal passphrase`".into()
+            }
+            Self::NoPassphrase(_) => "use a terminal, `--passphrase-file FILE` or `--passphrase-fd N`".into(),
+            Self::Storage(StorageError::NewerFormat { .. }) => "use a newer keystead".into(),
+            Self::Storage(_) | Self::Damaged(_) | Self::Torn(_) | Self::Audit(_) => {
+                "nothing was changed; restore the whole directory from a backup".into()
+            }
+            _ => return Vec::new(),
+        };
+        vec![hint]
+    }
+}
+
+impl From<RowError> for KeystoreError {
+    fn from(error: RowError) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}
+
+impl From<ParseError> for KeystoreError {
+    fn from(error: ParseError) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}
+
+impl From<PasswordCostError> for KeystoreError {
+    fn from(error: PasswordCostError) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}

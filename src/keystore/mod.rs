@@ -1,0 +1,477 @@
+//! A keystore: the directory that holds everything of one simulated world, and the services that live in it.
+//!
+//! ```text
+//! DIR/keystore.db    the world's rows, authenticated, with key materials wrapped; and the root key under seal
+//! DIR/audit/         the audit log's segments
+//! DIR/objects/       the objects of the simulated S3, each an encrypted message
+//! DIR/lock           held while a process has the keystore open
+//! ```
+//!
+//! What opens the seal — a key file, a passphrase, a keyring entry — is never in the directory: a copy of it alone
+//! yields nothing.
+
+mod directory;
+mod error;
+mod operations;
+mod recovery;
+mod seal;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+pub use error::KeystoreError;
+pub use operations::CLOCK_OFFSET_MAX;
+pub use seal::{Seal, Unsealer, WithoutAsking};
+
+use self::{
+    directory::Directory,
+    operations::{AdvanceClock, LookUpEvents, RotateRootKey},
+    seal::{Purpose, RootKey, SealedRoot, Sealing},
+};
+use crate::{
+    audit::{
+        AuditLog, LogFault, LogOptions, LogPosition, Record, checkpoint,
+        directory::{DiskDirectory, LogDirectory, MemoryDirectory},
+        read, verify,
+    },
+    crypto::{
+        aead,
+        random::{Random, SystemRandom},
+        signature::SigningKey,
+    },
+    kms::{CallError, Caller, Clock, Door, Kms, Materials, Sinks, SystemClock},
+    model::{AccountId, Days, PrincipalArn, Region, Tags, Timestamp},
+    secret::SecretKey,
+    services::{iam::Iam, s3::S3},
+    storage::{Batch, MemoryStorage, Meta, Snapshot, SqliteStorage, Storage},
+    world::{Change, Key, Material, RowChange, Settings, TABLES, World},
+};
+
+/// The name of the administrator that every new keystore has.
+pub const ADMINISTRATOR: &str = "admin";
+
+/// What the administrator may do (IAM's AWS managed policy AdministratorAccess).
+const ADMINISTRATOR_ACCESS: &str = r#"{
+  "Version": "2012-10-17",
+  "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
+}"#;
+
+/// What a new keystore shall be like.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewKeystore {
+    /// The account that commands work in.
+    pub account: AccountId,
+    /// The Region of all keys.
+    pub region: Region,
+}
+
+/// A keystore that is open. One process at a time can have it open.
+///
+/// ```
+/// use keystead::keystore::{Keystore, NewKeystore, Seal, WithoutAsking};
+///
+/// let place = tempfile::tempdir()?;
+/// let directory = place.path().join("keystore");
+/// let new = NewKeystore { account: "111122223333".parse()?, region: "us-east-1".parse()? };
+/// let seal = Seal::KeyFile(place.path().join("keystore.key"));
+/// drop(Keystore::create(&directory, new, seal, "my program")?);
+///
+/// let keystore = Keystore::open(&directory, &mut WithoutAsking, "my program")?;
+/// assert!(keystore.kms().list_keys(&keystore.administrator(), Default::default())?.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Keystore {
+    door: Door,
+    place: Place,
+    identity: Identity,
+}
+
+/// Where a keystore's files are.
+enum Place {
+    /// On disk, with the root key under this seal.
+    Disk { directory: Directory, sealed: SealedRoot },
+    /// In memory, but for the objects: gone when it is dropped.
+    Memory { objects: TempDir, log: MemoryDirectory },
+}
+
+/// What a keystore is known by.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Identity {
+    /// A random UUID.
+    id: String,
+    /// The key that verifies the audit log's checkpoints.
+    #[serde(with = "hex::serde")]
+    log_public_key: [u8; 32],
+    /// The key that signs them, wrapped.
+    #[serde(with = "hex::serde")]
+    log_key: Vec<u8>,
+}
+
+/// The names of what is known of a keystore before it is unsealed.
+mod meta {
+    pub(super) const IDENTITY: &str = "identity";
+    pub(super) const SEALED_ROOT: &str = "sealed-root";
+}
+
+impl Keystore {
+    /// Makes a keystore in a new or empty directory, with an administrator and nothing else.
+    ///
+    /// `holder` says who has it open, to whoever else wants it meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When there is something in the directory already, or it, the key file or the keyring cannot be written.
+    pub fn create(directory: &Path, new: NewKeystore, seal: Seal, holder: &str) -> Result<Self, KeystoreError> {
+        if let Seal::KeyFile(path) = &seal
+            && path.exists()
+        {
+            return Err(KeystoreError::KeyFileExists(path.clone()));
+        }
+        let random: &mut dyn Random = &mut SystemRandom;
+        let directory = Directory::create(directory, holder)?;
+        let root = RootKey::generate(random)?;
+        let (identity, signing_key) = Identity::generate(&root, random)?;
+        let sealing = Sealing::prepare(seal, &identity.id, directory.path(), random)?;
+        let sealed = sealing.seal(&root, &identity.id, random)?;
+
+        let created = || {
+            let log_directory = DiskDirectory::create(directory.audit()).map_err(KeystoreError::io(directory.audit()))?;
+            let log = AuditLog::create(Box::new(log_directory), identity.log_options(signing_key))?;
+            // The database comes last: without it there is no keystore.
+            let row_key = root.derive(&identity.id, Purpose::RowAuthentication);
+            let mut storage =
+                SqliteStorage::create(&directory.database(), meta_of(&identity, &sealed)?, row_key, TABLES)?;
+            let settings = commit_settings(&mut storage, new, log.position())?;
+            Ok::<_, KeystoreError>((World::new(settings), Sinks { log, storage: Box::new(storage) }))
+        };
+        let (world, sinks) = created().inspect_err(|_| sealing.abandon(&identity.id))?;
+        sealing.finish(&identity.id)?;
+        let materials = Materials::new(root.derive(&identity.id, Purpose::MaterialWrapping));
+        let place = Place::Disk { directory, sealed };
+        Self::start(place, identity, world, materials, sinks, Arc::new(SystemClock))?.with_administrator()
+    }
+
+    /// Opens a keystore that is there.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, somebody else has it open or can read it, it is damaged or of a newer format, or its seal
+    /// does not open. Nothing is written then.
+    pub fn open(directory: &Path, unsealer: &mut dyn Unsealer, holder: &str) -> Result<Self, KeystoreError> {
+        let directory = Directory::open(directory, holder)?;
+        let file = SqliteStorage::open(&directory.database())?;
+        let identity: Identity = read_meta(file.meta(), meta::IDENTITY)?;
+        let sealed: SealedRoot = read_meta(file.meta(), meta::SEALED_ROOT)?;
+        let root = sealed.open(&identity.id, unsealer)?;
+        let mut storage = file.unlock(root.derive(&identity.id, Purpose::RowAuthentication), TABLES);
+        let snapshot = storage.load()?;
+        let world = World::from_rows(&snapshot.rows)?;
+
+        let options = identity.log_options(identity.signing_key(&root)?);
+        let state = snapshot.log.unwrap_or_else(LogPosition::empty);
+        let mut log = AuditLog::open(Box::new(DiskDirectory::new(directory.audit())), options, Some(state))?;
+        recovery::disown_unapplied(&mut log, &mut storage, &directory.audit(), &world, state)?;
+
+        let materials = Materials::new(root.derive(&identity.id, Purpose::MaterialWrapping));
+        let sinks = Sinks { log, storage: Box::new(storage) };
+        let place = Place::Disk { directory, sealed };
+        let keystore = Self::start(place, identity, world, materials, sinks, Arc::new(SystemClock))?;
+        for orphan in keystore.s3().orphans() {
+            let _next_time = std::fs::remove_file(orphan);
+        }
+        Ok(keystore)
+    }
+
+    /// Makes a keystore that lives in memory (its objects in a temporary directory) and is gone when it is dropped.
+    ///
+    /// # Errors
+    ///
+    /// When there is no randomness or no temporary directory.
+    pub fn in_memory(new: NewKeystore, clock: Arc<dyn Clock>) -> Result<Self, KeystoreError> {
+        let random: &mut dyn Random = &mut SystemRandom;
+        let root = RootKey::generate(random)?;
+        let (identity, signing_key) = Identity::generate(&root, random)?;
+        let log_directory = MemoryDirectory::new();
+        let log = AuditLog::create(Box::new(log_directory.clone()), identity.log_options(signing_key))?;
+        let mut storage = MemoryStorage::new(Meta::new());
+        let settings = commit_settings(&mut storage, new, log.position())?;
+        let materials = Materials::new(root.derive(&identity.id, Purpose::MaterialWrapping));
+        let sinks = Sinks { log, storage: Box::new(storage) };
+        let objects = TempDir::new().map_err(KeystoreError::io(std::env::temp_dir()))?;
+        let place = Place::Memory { objects, log: log_directory };
+        Self::start(place, identity, World::new(settings), materials, sinks, clock)?.with_administrator()
+    }
+
+    fn start(
+        place: Place,
+        identity: Identity,
+        world: World,
+        materials: Materials,
+        sinks: Sinks,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, KeystoreError> {
+        let door = Door::open(world, materials, sinks, clock, Box::new(SystemRandom))
+            .map_err(KeystoreError::io(Path::new("keystead-writer")))?;
+        Ok(Self { door, place, identity })
+    }
+
+    fn with_administrator(self) -> Result<Self, KeystoreError> {
+        let root = Caller::local(PrincipalArn::root(&self.settings()?.account));
+        let name: crate::iam::IdentityName = ADMINISTRATOR.parse()?;
+        self.iam().create_user(&root, name.clone(), Tags::new())?;
+        self.iam().put_user_policy(&root, name, "AdministratorAccess".parse()?, ADMINISTRATOR_ACCESS)?;
+        Ok(self)
+    }
+
+    /// The KMS of this keystore.
+    pub fn kms(&self) -> Kms<'_> {
+        Kms::new(&self.door)
+    }
+
+    /// The simulated S3 of this keystore.
+    pub fn s3(&self) -> S3<'_> {
+        S3::new(&self.door, self.place.objects())
+    }
+
+    /// The identity management of this keystore.
+    pub fn iam(&self) -> Iam<'_> {
+        Iam::new(&self.door)
+    }
+
+    /// The administrator that the keystore was made with.
+    #[must_use]
+    pub fn administrator(&self) -> Caller {
+        let account = self.door.settings().account;
+        match Caller::parse(&format!("user/{ADMINISTRATOR}"), &account) {
+            Ok(caller) => caller,
+            Err(_) => unreachable!("the administrator's name is an IAM name"),
+        }
+    }
+
+    /// The caller that a person names: `user/alice`, `role/ops`, `root`, or an ARN.
+    ///
+    /// # Errors
+    ///
+    /// When the text names no principal, or one that is not in this keystore.
+    pub fn caller(&self, name: &str) -> Result<Caller, CallError> {
+        let caller = Caller::parse(name, &self.door.settings().account)?;
+        self.door.check_exists(&caller)?;
+        Ok(caller)
+    }
+
+    /// What holds for the keystore as a whole.
+    ///
+    /// # Errors
+    ///
+    /// When the keystore cannot write any more.
+    pub fn settings(&self) -> Result<Settings, CallError> {
+        Ok(self.door.world()?.settings().clone())
+    }
+
+    /// The world as it is now. Nothing in it is secret.
+    ///
+    /// # Errors
+    ///
+    /// When the keystore cannot write any more.
+    pub fn world(&self) -> Result<Arc<World>, CallError> {
+        self.door.world()
+    }
+
+    /// What time it is in the keystore.
+    #[must_use]
+    pub fn time(&self) -> Timestamp {
+        self.door.time()
+    }
+
+    /// Moves the keystore's clock forward, and lets time do what falls due.
+    ///
+    /// # Errors
+    ///
+    /// When the caller may not, or the clock would be more than [`CLOCK_OFFSET_MAX`] ahead.
+    pub fn advance_clock(&self, caller: &Caller, by: Days) -> Result<Timestamp, CallError> {
+        let now = self.door.call(caller, &AdvanceClock { by })?;
+        self.door.world()?;
+        self.door.settle()?;
+        Ok(now)
+    }
+
+    /// The keystore's directory; none when it lives in memory.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Disk { directory, .. } => Some(directory.path()),
+            Place::Memory { .. } => None,
+        }
+    }
+
+    /// How the root key is sealed, in words.
+    #[must_use]
+    pub fn seal(&self) -> String {
+        match &self.place {
+            Place::Disk { sealed, .. } => sealed.describe(),
+            Place::Memory { .. } => "nothing: this keystore lives in memory".into(),
+        }
+    }
+
+    /// The last records of the audit log, oldest first. This call's own record comes after them.
+    ///
+    /// # Errors
+    ///
+    /// When the caller may not look up events, or the log cannot be read.
+    pub fn audit_tail(&self, caller: &Caller, count: usize) -> Result<Vec<Record>, KeystoreError> {
+        let until = self.door.settle()?.size;
+        self.door.call(caller, &LookUpEvents)?;
+        let since = until.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
+        let directory = self.log_directory();
+        let fault = |fault: LogFault| KeystoreError::Audit(fault.into());
+        let wanted = usize::try_from(until - since).unwrap_or(usize::MAX);
+        let mut records = Vec::new();
+        for stored in read::records(&*directory, since).map_err(fault)?.take(wanted) {
+            records.push(stored.map_err(fault)?.parse()?);
+        }
+        Ok(records)
+    }
+
+    /// Verifies the whole audit log: every record, every signature, and that it reaches as far as the state says.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn audit_verify(&self) -> Result<verify::Verified, KeystoreError> {
+        let state = self.door.settle()?;
+        let directory = self.log_directory();
+        let verified = verify::verify(&*directory, &self.identity.log_public_key, Some(state));
+        verified.map_err(|fault| KeystoreError::Audit(fault.into()))
+    }
+
+    fn log_directory(&self) -> Box<dyn LogDirectory> {
+        match &self.place {
+            Place::Disk { directory, .. } => Box::new(DiskDirectory::new(directory.audit())),
+            Place::Memory { log, .. } => Box::new(log.clone()),
+        }
+    }
+
+    /// Puts a new root key in the place of the old one: every key material is wrapped anew, and the new root key is
+    /// sealed in the way the old one was (a new key file in the old one's place, a new passphrase or keyring entry).
+    ///
+    /// # Errors
+    ///
+    /// When the caller may not or the keystore lives in memory; or the new seal or the database cannot be written, and
+    /// then the old root key stays good.
+    pub fn rotate_root(self, caller: &Caller, unsealer: &mut dyn Unsealer) -> Result<(), KeystoreError> {
+        self.door.call(caller, &RotateRootKey)?;
+        let Place::Disk { directory, sealed } = self.place else {
+            return Err(CallError::validation("a keystore in memory has no seal").into());
+        };
+        let random: &mut dyn Random = &mut SystemRandom;
+        let Some((world, materials, mut sinks)) = self.door.close() else {
+            return Err(CallError::internal("the writer has stopped").into());
+        };
+        let old_root = sealed.open(&self.identity.id, unsealer)?;
+        let log_key = self.identity.log_secret(&old_root)?;
+
+        let root = RootKey::generate(random)?;
+        let newer = Materials::new(root.derive(&self.identity.id, Purpose::MaterialWrapping));
+        let world = rewrapped(&world, &materials, &newer, random)?;
+        let identity = self.identity.with_log_key(&root, &log_key, random)?;
+        let sealing = Sealing::prepare_again(&sealed, &identity.id, directory.path(), unsealer, random)?;
+        let sealed = sealing.seal(&root, &identity.id, random)?;
+        let snapshot = Snapshot {
+            meta: meta_of(&identity, &sealed)?,
+            rows: world.to_rows(),
+            log: Some(sinks.log.position()),
+        };
+        let row_key = root.derive(&identity.id, Purpose::RowAuthentication);
+        sinks.storage.reseal(row_key, &snapshot).inspect_err(|_| sealing.abandon(&identity.id))?;
+        sealing.finish(&identity.id)
+    }
+}
+
+impl Place {
+    fn objects(&self) -> &Path {
+        match self {
+            Self::Disk { directory, .. } => directory.objects(),
+            Self::Memory { objects, .. } => objects.path(),
+        }
+    }
+}
+
+impl Identity {
+    fn generate(root: &RootKey, random: &mut dyn Random) -> Result<(Self, SigningKey), KeystoreError> {
+        let id = uuid::Builder::from_random_bytes(random.array()?).into_uuid().to_string();
+        let seed: SecretKey = random.secret()?;
+        let signing_key = SigningKey::from_seed(&seed);
+        let identity = Self { id, log_public_key: signing_key.public_key(), log_key: Vec::new() };
+        Ok((identity.with_log_key(root, &seed, random)?, signing_key))
+    }
+
+    fn with_log_key(&self, root: &RootKey, seed: &SecretKey, random: &mut dyn Random) -> Result<Self, KeystoreError> {
+        let wrapping = root.derive(&self.id, Purpose::LogKeyWrapping);
+        let log_key = aead::seal_with_random_nonce(&wrapping, &self.log_public_key, seed.expose_secret(), random)?;
+        Ok(Self { log_key, ..self.clone() })
+    }
+
+    fn log_secret(&self, root: &RootKey) -> Result<SecretKey, KeystoreError> {
+        let wrapping = root.derive(&self.id, Purpose::LogKeyWrapping);
+        let opened = aead::open_with_leading_nonce(&wrapping, &self.log_public_key, &self.log_key);
+        let seed = opened.ok().and_then(|seed| SecretKey::from_slice(seed.expose_secret()));
+        seed.ok_or_else(|| KeystoreError::Damaged("the key that signs the audit log does not unwrap".into()))
+    }
+
+    fn signing_key(&self, root: &RootKey) -> Result<SigningKey, KeystoreError> {
+        Ok(SigningKey::from_seed(&self.log_secret(root)?))
+    }
+
+    fn log_options(&self, signing_key: SigningKey) -> LogOptions {
+        LogOptions::new(signing_key, checkpoint::origin(&self.id))
+    }
+}
+
+fn meta_of(identity: &Identity, sealed: &SealedRoot) -> Result<Meta, KeystoreError> {
+    let damaged = |error: serde_json::Error| KeystoreError::Damaged(error.to_string());
+    Ok(Meta::from([
+        (meta::IDENTITY.to_owned(), serde_json::to_vec(identity).map_err(damaged)?),
+        (meta::SEALED_ROOT.to_owned(), serde_json::to_vec(sealed).map_err(damaged)?),
+    ]))
+}
+
+fn read_meta<T: for<'de> Deserialize<'de>>(meta: &Meta, name: &str) -> Result<T, KeystoreError> {
+    let bytes = meta.get(name).ok_or_else(|| KeystoreError::Damaged(format!("it has no `{name}`")))?;
+    serde_json::from_slice(bytes).map_err(|error| KeystoreError::Damaged(format!("its `{name}`: {error}")))
+}
+
+fn commit_settings(
+    storage: &mut dyn Storage,
+    new: NewKeystore,
+    log: LogPosition,
+) -> Result<Settings, KeystoreError> {
+    let settings = Settings { account: new.account, region: new.region, clock_offset_millis: 0 };
+    let mut batch = Batch::at(log);
+    if let RowChange::Put(row) = Change::PutSettings(settings.clone()).to_row() {
+        batch.puts.push(row);
+    }
+    storage.commit(&batch)?;
+    Ok(settings)
+}
+
+/// The same world with every material wrapped under another root key's wrapping key.
+fn rewrapped(
+    world: &World,
+    older: &Materials,
+    newer: &Materials,
+    random: &mut dyn Random,
+) -> Result<World, KeystoreError> {
+    let mut rewrapped = World::clone(world);
+    for key in world.keys() {
+        let mut key = Key::clone(key);
+        let materials = key.materials.iter().map(|material| older.rewrap(newer, &key.arn, material, random));
+        key.materials = materials.collect::<Result<Vec<Material>, _>>()?;
+        rewrapped.apply(&Change::PutKey(Box::new(key)));
+    }
+    Ok(rewrapped)
+}

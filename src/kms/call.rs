@@ -1,0 +1,252 @@
+//! One call under way: what an operation may look at and what it must ask.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{
+    Caller, CallError, Service,
+    authentication::Authenticated,
+    conditions::{self, KeyConditions},
+    material::Materials,
+};
+use crate::{
+    audit::ResourceEntry,
+    crypto::random::Random,
+    model::{AccountId, AliasName, Arn, ErrorCode, KeyArn, KeyRef, KeyState, Tier, Timestamp},
+    policy::{Action, Authorized, ConditionContext, Decision, NamedPolicy, Policy, Request, Resource, decide},
+    world::{Key, World},
+};
+
+/// A key as a request named it.
+#[derive(Debug, Clone)]
+pub(crate) struct NamedKey {
+    pub(crate) key: Arc<Key>,
+    /// The alias by which it was named, if it was.
+    pub(crate) alias: Option<AliasName>,
+}
+
+/// One call under way.
+pub struct Call<'a> {
+    pub(super) world: &'a World,
+    pub(super) caller: &'a Caller,
+    pub(super) authenticated: &'a Authenticated,
+    pub(super) now: Timestamp,
+    pub(super) random: &'a mut dyn Random,
+    pub(super) materials: &'a Materials,
+    pub(super) cross_account: bool,
+    /// What the record will name as the call's resources.
+    pub(super) resources: Vec<ResourceEntry>,
+    /// Whether a key of the services' own is involved, which no customer's log shows.
+    pub(super) hidden: bool,
+}
+
+impl Call<'_> {
+    /// The world as it is.
+    pub(crate) fn world(&self) -> &World {
+        self.world
+    }
+
+    /// Who calls.
+    pub(crate) fn caller(&self) -> &Caller {
+        self.caller
+    }
+
+    /// What time it is.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Randomness for this call.
+    pub(crate) fn random(&mut self) -> &mut dyn Random {
+        self.random
+    }
+
+    /// The account whose keys and aliases a name without an account means.
+    pub(crate) fn account(&self) -> AccountId {
+        self.caller.account()
+    }
+
+    /// Finds the key that a request names.
+    ///
+    /// Within one's own account a key that is not there is `NotFoundException`. Of other accounts' keys one learns
+    /// nothing: AWS answers as if access were denied.
+    pub(crate) fn resolve<A: Action>(&mut self, name: &KeyRef) -> Result<NamedKey, CallError> {
+        let region = self.world.settings().region.clone();
+        let (arn, alias) = match name {
+            KeyRef::Id(id) => (KeyArn::new(region, self.account(), id.clone()), None),
+            KeyRef::Arn(arn) if *arn.region() != region => {
+                return Err(CallError::not_found(format!("Invalid arn {}", arn.region())));
+            }
+            KeyRef::Arn(arn) => (arn.clone(), None),
+            KeyRef::Alias(alias) => (self.resolve_alias::<A>(&self.account(), alias)?, Some(alias.clone())),
+            KeyRef::AliasArn { region: named, .. } if *named != region => {
+                return Err(CallError::not_found(format!("Invalid arn {named}")));
+            }
+            KeyRef::AliasArn { account, name, .. } => (self.resolve_alias::<A>(account, name)?, Some(name.clone())),
+        };
+        let key = match self.world.key(&arn) {
+            Some(key) => Arc::clone(key),
+            None => return Err(self.no_such_key::<A>(&arn)),
+        };
+        self.note_key(&key);
+        Ok(NamedKey { key, alias })
+    }
+
+    fn resolve_alias<A: Action>(&self, account: &AccountId, name: &AliasName) -> Result<KeyArn, CallError> {
+        if let Some(alias) = self.world.alias(account, name) {
+            return Ok(alias.target.clone());
+        }
+        let arn = format!("arn:aws:kms:{}:{account}:{name}", self.world.settings().region);
+        if *account == self.account() {
+            Err(CallError::not_found(format!("Alias {arn} is not found.")))
+        } else {
+            Err(self.out_of_reach::<A>(&arn))
+        }
+    }
+
+    fn no_such_key<A: Action>(&self, arn: &KeyArn) -> CallError {
+        if *arn.account() == self.account() {
+            CallError::not_found(format!("Key '{arn}' does not exist"))
+        } else {
+            self.out_of_reach::<A>(&arn.to_string())
+        }
+    }
+
+    /// AWS's words about what belongs to somebody else and may not even exist.
+    pub(crate) fn out_of_reach<A: Action>(&self, what: &str) -> CallError {
+        let message = format!(
+            "User: {} is not authorized to perform: {} on resource: {what} because the resource does not exist in this \
+             Region, no resource-based policies allow access, or a resource-based policy explicitly denies access",
+            self.authenticated.facts().name(),
+            A::NAME
+        );
+        CallError::new(ErrorCode::AccessDenied, message)
+    }
+
+    /// The same about the key of a ciphertext that the request did not name.
+    pub(crate) fn ciphertext_out_of_reach<A: Action>(&self) -> CallError {
+        let message = format!(
+            "User: {} is not authorized to perform: {} on the resource associated with this ciphertext because the \
+             resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy \
+             explicitly denies access",
+            self.authenticated.facts().name(),
+            A::NAME
+        );
+        CallError::new(ErrorCode::AccessDenied, message)
+    }
+
+    /// Remembers a key for the record.
+    pub(crate) fn note_key(&mut self, key: &Key) {
+        self.hidden |= key.tier == Tier::AwsOwned;
+        if let Ok(arn) = key.arn.to_string().parse() {
+            self.note(ResourceEntry::kms_key(key.arn.account().clone(), arn));
+        }
+    }
+
+    /// Remembers a resource for the record.
+    pub(crate) fn note(&mut self, resource: ResourceEntry) {
+        if !self.resources.contains(&resource) {
+            self.resources.push(resource);
+        }
+    }
+
+    /// Asks whether the caller may do `A` to a key.
+    pub(crate) fn authorize<A: Action>(
+        &self,
+        named: &NamedKey,
+        conditions: &KeyConditions<'_>,
+    ) -> Result<Authorized<A>, CallError> {
+        let key = &named.key;
+        if *key.arn.account() != self.account() && !self.cross_account {
+            return Err(CallError::new(
+                ErrorCode::AccessDenied,
+                format!(
+                    "User: {} is not authorized to perform: {} on resource: {} because no resource-based policy allows \
+                     the {} action",
+                    self.authenticated.facts().name(),
+                    A::NAME,
+                    key.arn,
+                    A::NAME
+                ),
+            )
+            .explained(format!("{} does not work across accounts", A::NAME)));
+        }
+        let mut context = conditions::global(self);
+        conditions::of_key(&mut context, self, named, conditions);
+        let mut resource = Resource::key(&key.arn);
+        if key.tier == Tier::AwsManaged {
+            resource = resource.aws_managed();
+        }
+        let policy = Some(key.policy.policy());
+        self.decide::<A>(&resource, &context, policy, conditions.encryption_context)
+    }
+
+    /// Asks whether the caller's identity policies allow `A` on no resource in particular: `*`.
+    pub(crate) fn authorize_any<A: Action>(&self) -> Result<Authorized<A>, CallError> {
+        self.decide::<A>(&Resource::none(), &conditions::global(self), None, None)
+    }
+
+    /// The same, with condition keys of the request.
+    pub(crate) fn authorize_request<A: Action>(
+        &self,
+        fill: impl FnOnce(&mut ConditionContext),
+    ) -> Result<Authorized<A>, CallError> {
+        let mut context = conditions::global(self);
+        fill(&mut context);
+        self.decide::<A>(&Resource::none(), &context, None, None)
+    }
+
+    /// Asks whether the caller may do `A` to something that is not a key: an alias, a bucket, an object.
+    pub(crate) fn authorize_on<A: Action>(&self, arn: &str, owner: AccountId) -> Result<Authorized<A>, CallError> {
+        let arn: Arn = arn.parse()?;
+        let mut context = conditions::global(self);
+        conditions::of_owner(&mut context, &owner);
+        self.decide::<A>(&Resource::of_arn(&arn, Some(owner)), &context, None, None)
+    }
+
+    fn decide<A: Action>(
+        &self,
+        resource: &Resource,
+        context: &ConditionContext,
+        resource_policy: Option<&Policy>,
+        encryption_context: Option<&crate::model::EncryptionContext>,
+    ) -> Result<Authorized<A>, CallError> {
+        let attached = self.authenticated.policies();
+        let identity: Vec<NamedPolicy<'_>> = attached
+            .iter()
+            .map(|attached| NamedPolicy { name: attached.name.as_str(), policy: &attached.policy })
+            .collect();
+        let mut request = Request::new(self.authenticated.facts(), A::NAME, resource, context);
+        request.layers.identity = &identity;
+        request.layers.resource = resource_policy;
+        request.encryption_context = encryption_context;
+        let decision: Decision = decide(&request);
+        decision.authorize().map_err(|denied| {
+            CallError::new(ErrorCode::AccessDenied, denied.to_string()).explained(explain(&decision))
+        })
+    }
+
+    /// Refuses a key that is not ready for use.
+    pub(crate) fn require_enabled(key: &Key) -> Result<(), CallError> {
+        match key.state {
+            KeyState::Enabled => Ok(()),
+            KeyState::Disabled => Err(CallError::new(ErrorCode::Disabled, format!("{} is disabled.", key.arn))),
+            KeyState::PendingDeletion => Err(Self::pending_deletion(key)),
+        }
+    }
+
+    /// Refuses a key that is about to be deleted.
+    pub(crate) fn require_not_pending_deletion(key: &Key) -> Result<(), CallError> {
+        if key.state == KeyState::PendingDeletion { Err(Self::pending_deletion(key)) } else { Ok(()) }
+    }
+
+    fn pending_deletion(key: &Key) -> CallError {
+        CallError::new(ErrorCode::KmsInvalidState, format!("{} is pending deletion.", key.arn))
+    }
+}
+
+/// One line for the owner of the machine: which layer decided, and what it lacked.
+fn explain(decision: &Decision) -> String {
+    json!({"decidedBy": decision.deciding().as_str(), "effect": decision.effect()}).to_string()
+}

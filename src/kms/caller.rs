@@ -1,0 +1,178 @@
+//! Who makes a call, and by which way it came.
+
+use crate::model::{AccountId, ParseError, PrincipalArn};
+
+/// A service that calls KMS on somebody's behalf, or holds keys of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Service {
+    /// The simulated storage service.
+    S3,
+}
+
+impl Service {
+    /// The service's principal, such as `s3.amazonaws.com`.
+    #[must_use]
+    pub fn principal(self) -> &'static str {
+        match self {
+            Self::S3 => "s3.amazonaws.com",
+        }
+    }
+
+    /// The service's name as people write it, such as `S3`.
+    #[must_use]
+    pub fn display_name(self) -> &'static str {
+        match self {
+            Self::S3 => "S3",
+        }
+    }
+
+    /// The service's short name, such as `s3`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::S3 => "s3",
+        }
+    }
+}
+
+/// What a caller claims to be. The door looks it up before it believes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Principal {
+    /// A user, a role's session or the root user of an account.
+    Arn(PrincipalArn),
+    /// A service on its own behalf.
+    Service(Service),
+}
+
+/// Who makes a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    principal: Principal,
+    via: Option<Service>,
+    source_ip: String,
+    user_agent: String,
+}
+
+/// The name of the session in which a role acts when it is chosen directly, without AssumeRole.
+pub const DIRECT_SESSION: &str = "keystead";
+
+impl Caller {
+    /// A caller on this machine.
+    #[must_use]
+    pub fn local(principal: PrincipalArn) -> Self {
+        Self {
+            principal: Principal::Arn(principal),
+            via: None,
+            source_ip: "127.0.0.1".into(),
+            user_agent: concat!("keystead/", env!("CARGO_PKG_VERSION")).into(),
+        }
+    }
+
+    /// A service on its own behalf, using a key that it owns.
+    #[must_use]
+    pub(crate) fn service(service: Service) -> Self {
+        Self {
+            principal: Principal::Service(service),
+            via: None,
+            source_ip: service.principal().into(),
+            user_agent: service.principal().into(),
+        }
+    }
+
+    /// The caller as a person names it: `user/alice`, `role/ops`, `root`, or an ARN, in `account` unless the ARN says
+    /// otherwise. A role acts in a session named [`DIRECT_SESSION`].
+    ///
+    /// # Errors
+    ///
+    /// When the text names no principal.
+    pub fn parse(text: &str, account: &AccountId) -> Result<Self, ParseError> {
+        let arn: PrincipalArn = if text.starts_with("arn:") {
+            text.parse()?
+        } else {
+            format!("arn:aws:iam::{account}:{text}").parse().map_err(|_| {
+                ParseError::new(format!("`{text}` names nobody: write `user/NAME`, `role/NAME`, `root` or an ARN"))
+            })?
+        };
+        Ok(Self::local(match (arn.kind(), arn.role_name()) {
+            (crate::model::PrincipalKind::Role, Some(role)) => {
+                PrincipalArn::assumed_role(arn.account(), role, DIRECT_SESSION)
+            }
+            _ => arn,
+        }))
+    }
+
+    /// The same caller, when `service` calls on its behalf (a forward access session).
+    #[must_use]
+    pub(crate) fn through(&self, service: Service) -> Self {
+        Self {
+            principal: self.principal.clone(),
+            via: Some(service),
+            source_ip: service.principal().into(),
+            user_agent: service.principal().into(),
+        }
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The caller's ARN, unless it is a service.
+    #[must_use]
+    pub fn arn(&self) -> Option<&PrincipalArn> {
+        match &self.principal {
+            Principal::Arn(arn) => Some(arn),
+            Principal::Service(_) => None,
+        }
+    }
+
+    /// The account the caller belongs to.
+    #[must_use]
+    pub fn account(&self) -> AccountId {
+        match &self.principal {
+            Principal::Arn(arn) => arn.account().clone(),
+            Principal::Service(_) => AccountId::of_the_services(),
+        }
+    }
+
+    /// The service that calls on the principal's behalf.
+    #[must_use]
+    pub fn via(&self) -> Option<Service> {
+        self.via
+    }
+
+    /// The address the call came from, or the calling service's name.
+    #[must_use]
+    pub fn source_ip(&self) -> &str {
+        &self.source_ip
+    }
+
+    /// The program that called.
+    #[must_use]
+    pub fn user_agent(&self) -> &str {
+        &self.user_agent
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_are_named_as_people_do() {
+        let account: AccountId = "111122223333".parse().unwrap();
+        for (text, arn) in [
+            ("user/alice", "arn:aws:iam::111122223333:user/alice"),
+            ("root", "arn:aws:iam::111122223333:root"),
+            ("role/ops", "arn:aws:sts::111122223333:assumed-role/ops/keystead"),
+            ("arn:aws:iam::444455556666:user/pat", "arn:aws:iam::444455556666:user/pat"),
+        ] {
+            assert_eq!(Caller::parse(text, &account).unwrap().arn().unwrap().as_str(), arn);
+        }
+        for bad in ["", "alice", "group/g", "user/", "arn:aws:kms:us-east-1:111122223333:key/x"] {
+            assert!(Caller::parse(bad, &account).is_err(), "{bad}");
+        }
+    }
+}

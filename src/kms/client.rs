@@ -1,0 +1,192 @@
+//! What users of the library call: the operations as methods, and a KMS as a source of data keys.
+
+use super::{
+    CallError, Caller, CancelKeyDeletion, CreateAlias, CreateKey, DataKey, DataKeyLength, Decrypt, Decrypted, DeleteAlias,
+    DescribeKey, DisableKey, DisableKeyRotation, Door, EnableKey, EnableKeyRotation, Encrypt, Encrypted, GenerateDataKey,
+    GetKeyPolicy, GetKeyRotationStatus, KeyListEntry, KeyMetadata, KeyRotationStatus, ListKeyRotations, ListKeys,
+    Operation, PutKeyPolicy, ReEncrypt, ReEncrypted, RotateKeyOnDemand, RotationEntry, ScheduleKeyDeletion,
+    ScheduledDeletion,
+};
+use crate::{
+    envelope::{DataKeyError, DataKeys, DecryptedDataKey, EncryptedDataKeyBlob, GeneratedDataKey},
+    model::{EncryptionContext, ErrorCode, KeyArn, KeyRef},
+    secret::{SecretBytes, SecretKey},
+};
+
+/// The KMS of a keystore.
+///
+/// ```
+/// use keystead::{kms::{CreateKey, Decrypt, Encrypt}, model::EncryptionContext, testing::Lab};
+///
+/// let lab = Lab::new()?;
+/// let (kms, admin) = (lab.kms(), lab.admin());
+/// let key = kms.create_key(&admin, CreateKey::default().description("models"))?;
+///
+/// let context = EncryptionContext::from_pairs([("project", "tour")])?;
+/// let sealed = kms.encrypt(&admin, Encrypt {
+///     key_id: key.arn.into(),
+///     plaintext: b"a secret".as_slice().into(),
+///     encryption_context: context.clone(),
+/// })?;
+/// let opened = kms.decrypt(&admin, Decrypt {
+///     ciphertext_blob: sealed.ciphertext_blob,
+///     key_id: None,
+///     encryption_context: context,
+/// })?;
+/// assert_eq!(opened.plaintext.expose_secret(), b"a secret");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy)]
+#[must_use]
+pub struct Kms<'k> {
+    door: &'k Door,
+}
+
+/// Declares operations as methods of [`Kms`].
+macro_rules! methods {
+    ($($(#[$meta:meta])* $method:ident($operation:ident) -> $answer:ty;)+) => {
+        $(
+            $(#[$meta])*
+            ///
+            /// # Errors
+            ///
+            /// The error that AWS names for this operation.
+            pub fn $method(&self, caller: &Caller, operation: $operation) -> Result<$answer, CallError> {
+                self.call(caller, &operation)
+            }
+        )+
+    };
+}
+
+impl<'k> Kms<'k> {
+    pub(crate) fn new(door: &'k Door) -> Self {
+        Self { door }
+    }
+
+    /// Makes any call.
+    ///
+    /// # Errors
+    ///
+    /// The error that AWS names for the operation, or `KMSInternalException` when the keystore cannot write.
+    pub fn call<O: Operation>(&self, caller: &Caller, operation: &O) -> Result<O::Answer, CallError> {
+        self.door.call(caller, operation)
+    }
+
+    methods! {
+        /// Makes a customer managed key.
+        create_key(CreateKey) -> KeyMetadata;
+        /// Describes a key.
+        describe_key(DescribeKey) -> KeyMetadata;
+        /// Lists the keys of the caller's account.
+        list_keys(ListKeys) -> Vec<KeyListEntry>;
+        /// Makes a disabled key usable.
+        enable_key(EnableKey) -> ();
+        /// Stops every use of a key.
+        disable_key(DisableKey) -> ();
+        /// Starts a key's deletion window.
+        schedule_key_deletion(ScheduleKeyDeletion) -> ScheduledDeletion;
+        /// Takes a key out of its deletion window.
+        cancel_key_deletion(CancelKeyDeletion) -> KeyArn;
+        /// Turns automatic rotation on.
+        enable_key_rotation(EnableKeyRotation) -> ();
+        /// Turns automatic rotation off.
+        disable_key_rotation(DisableKeyRotation) -> ();
+        /// Asks whether and when a key rotates by itself.
+        get_key_rotation_status(GetKeyRotationStatus) -> KeyRotationStatus;
+        /// Rotates a key now.
+        rotate_key_on_demand(RotateKeyOnDemand) -> KeyArn;
+        /// Lists a key's materials.
+        list_key_rotations(ListKeyRotations) -> Vec<RotationEntry>;
+        /// Reads a key's policy.
+        get_key_policy(GetKeyPolicy) -> String;
+        /// Replaces a key's policy.
+        put_key_policy(PutKeyPolicy) -> ();
+        /// Gives a key a name.
+        create_alias(CreateAlias) -> ();
+        /// Takes a name away.
+        delete_alias(DeleteAlias) -> ();
+        /// Encrypts up to 4,096 bytes.
+        encrypt(Encrypt) -> Encrypted;
+        /// Decrypts.
+        decrypt(Decrypt) -> Decrypted;
+        /// Moves a ciphertext to another key.
+        re_encrypt(ReEncrypt) -> ReEncrypted;
+        /// Makes a data key.
+        generate_data_key(GenerateDataKey) -> DataKey;
+    }
+
+    /// This KMS as a source of data keys for sealing and opening messages, used by `caller`.
+    #[must_use]
+    pub fn data_keys(&self, caller: Caller) -> KmsDataKeys<'k> {
+        KmsDataKeys::new(self.door, caller)
+    }
+}
+
+/// A KMS as one caller's source of data keys: what the envelope needs and no more.
+pub struct KmsDataKeys<'k> {
+    door: &'k Door,
+    caller: Caller,
+}
+
+impl<'k> KmsDataKeys<'k> {
+    pub(crate) fn new(door: &'k Door, caller: Caller) -> Self {
+        Self { door, caller }
+    }
+}
+
+impl DataKeys for KmsDataKeys<'_> {
+    fn generate_data_key(&self, key: &KeyRef, context: &EncryptionContext) -> Result<GeneratedDataKey, DataKeyError> {
+        let operation = GenerateDataKey {
+            key_id: key.clone(),
+            length: DataKeyLength::Aes256,
+            encryption_context: context.clone(),
+        };
+        let data_key = self.door.call(&self.caller, &operation).map_err(data_key_error)?;
+        Ok(GeneratedDataKey {
+            plaintext: whole_key(&data_key.plaintext)?,
+            ciphertext: data_key.ciphertext_blob,
+            key_arn: data_key.key_id,
+        })
+    }
+
+    fn encrypt_data_key(
+        &self,
+        key: &KeyRef,
+        data_key: &SecretKey,
+        context: &EncryptionContext,
+    ) -> Result<EncryptedDataKeyBlob, DataKeyError> {
+        let operation = Encrypt {
+            key_id: key.clone(),
+            plaintext: data_key.expose_secret().as_slice().into(),
+            encryption_context: context.clone(),
+        };
+        let encrypted = self.door.call(&self.caller, &operation).map_err(data_key_error)?;
+        Ok(EncryptedDataKeyBlob { key_arn: encrypted.key_id, ciphertext: encrypted.ciphertext_blob })
+    }
+
+    fn decrypt_data_key(
+        &self,
+        key_arn: &KeyArn,
+        ciphertext: &[u8],
+        context: &EncryptionContext,
+    ) -> Result<DecryptedDataKey, DataKeyError> {
+        let operation = Decrypt {
+            ciphertext_blob: ciphertext.to_vec(),
+            key_id: Some(key_arn.clone().into()),
+            encryption_context: context.clone(),
+        };
+        let decrypted = self.door.call(&self.caller, &operation).map_err(data_key_error)?;
+        Ok(DecryptedDataKey { plaintext: whole_key(&decrypted.plaintext)?, key_arn: decrypted.key_id })
+    }
+}
+
+fn whole_key(bytes: &SecretBytes) -> Result<SecretKey, DataKeyError> {
+    SecretKey::from_slice(bytes.expose_secret())
+        .ok_or_else(|| DataKeyError::new(ErrorCode::InvalidCiphertext, "the data key is not 32 bytes long"))
+}
+
+/// AWS has no words for some errors; the machine's owner gets ours then.
+fn data_key_error(error: CallError) -> DataKeyError {
+    let words = if error.message().is_empty() { error.explanation().unwrap_or_default() } else { error.message() };
+    DataKeyError::new(error.code(), words)
+}

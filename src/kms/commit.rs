@@ -1,0 +1,203 @@
+//! The one writer: makes records durable, then the state, then lets the callers go.
+//!
+//! Calls hand in what they want recorded and changed, in the order in which they were decided. One thread takes all
+//! that has queued up, appends its records to the audit log with a single fsync, commits its changes to storage as one
+//! transaction, and only then answers. So nothing is answered before its record is durable, a mutation's record comes
+//! before its state, and under load one fsync serves many calls.
+//!
+//! After any failure the writer latches: nothing is answered any more until the keystore is opened anew. What was
+//! decided on top of a change that did not become durable must not be believed.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+};
+
+use super::CallError;
+use crate::{
+    audit::{AuditLog, LogPosition, Record},
+    storage::{Batch, Storage},
+    world::{Change, Row, RowChange, RowId, World},
+};
+
+/// What one decided call leaves behind.
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    /// Its records: one, or none when no customer's log may show it, or one for each account of a call across two.
+    pub(super) records: Vec<Record>,
+    /// What it changes.
+    pub(super) changes: Vec<Change>,
+}
+
+/// Called once, when the entry is durable or never will be.
+type Waiter = Box<dyn FnOnce(Result<(), CallError>) + Send>;
+
+/// The newest world that was decided, and the queue to the writer. Whoever holds its lock decides the order.
+pub(super) struct Head {
+    world: Arc<World>,
+    version: u64,
+    queue: Vec<(Entry, Option<Waiter>)>,
+    closing: bool,
+    failure: Option<String>,
+    /// How far the log is durable.
+    durable: LogPosition,
+}
+
+impl Head {
+    /// The newest decided world. It may be ahead of what is durable; nobody hears of it before it is.
+    pub(super) fn world(&self) -> &Arc<World> {
+        &self.world
+    }
+
+    /// Changes with every change of the world.
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// How far the log is durable.
+    pub(super) fn durable(&self) -> LogPosition {
+        self.durable
+    }
+
+    /// Fails when the writer has latched.
+    pub(super) fn check(&self) -> Result<(), CallError> {
+        self.failure.as_ref().map_or(Ok(()), |why| Err(CallError::internal(why.clone())))
+    }
+
+    /// Puts an entry next in order, and its changes into the world.
+    pub(super) fn push(&mut self, entry: Entry, waiter: Option<Waiter>) {
+        if !entry.changes.is_empty() {
+            let mut world = World::clone(&self.world);
+            for change in &entry.changes {
+                world.apply(change);
+            }
+            self.world = Arc::new(world);
+            self.version += 1;
+        }
+        self.queue.push((entry, waiter));
+    }
+}
+
+struct Shared {
+    head: Mutex<Head>,
+    filled: Condvar,
+}
+
+/// The writer and the way to it.
+pub(super) struct Committer {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<Sinks>>,
+}
+
+/// Where the writer writes.
+pub(crate) struct Sinks {
+    pub(crate) log: AuditLog,
+    pub(crate) storage: Box<dyn Storage>,
+}
+
+impl Committer {
+    /// Starts the writer.
+    pub(super) fn start(world: World, sinks: Sinks) -> std::io::Result<Self> {
+        let durable = sinks.log.position();
+        let head = Head { world: Arc::new(world), version: 0, queue: Vec::new(), closing: false, failure: None, durable };
+        let shared = Arc::new(Shared { head: Mutex::new(head), filled: Condvar::new() });
+        let writer = Arc::clone(&shared);
+        let thread =
+            std::thread::Builder::new().name("keystead-writer".into()).spawn(move || writer.run(sinks))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// The head, for whoever is to decide next.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Head> {
+        self.shared.lock()
+    }
+
+    /// Wakes the writer after a [`Head::push`]. The head's lock must have been let go.
+    pub(super) fn wake(&self) {
+        self.shared.filled.notify_one();
+    }
+
+    /// Lets the writer finish what is queued, stops it and answers what it wrote to.
+    pub(super) fn stop(mut self) -> Option<Sinks> {
+        self.close()
+    }
+
+    fn close(&mut self) -> Option<Sinks> {
+        self.lock().closing = true;
+        self.wake();
+        self.thread.take().and_then(|thread| thread.join().ok())
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        let _sinks = self.close();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Head> {
+        // A panic while the head is held leaves it whole: `push` replaces the world in one step.
+        self.head.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self, mut sinks: Sinks) -> Sinks {
+        loop {
+            let mut head = self.lock();
+            while head.queue.is_empty() && !head.closing {
+                head = self.filled.wait(head).unwrap_or_else(PoisonError::into_inner);
+            }
+            if head.queue.is_empty() {
+                return sinks;
+            }
+            let queue = std::mem::take(&mut head.queue);
+            let outcome = head.check();
+            drop(head);
+
+            let outcome = outcome.and_then(|()| match write(&mut sinks, &queue) {
+                Ok(position) => {
+                    self.lock().durable = position;
+                    Ok(())
+                }
+                Err(why) => {
+                    tracing::error!(%why, "the keystore refuses every call until it is opened anew");
+                    self.lock().failure = Some(why.clone());
+                    Err(CallError::internal(why))
+                }
+            });
+            for (_, waiter) in queue {
+                if let Some(waiter) = waiter {
+                    waiter(outcome.clone());
+                }
+            }
+        }
+    }
+}
+
+/// Writes one batch: records, then state.
+fn write(sinks: &mut Sinks, queue: &[(Entry, Option<Waiter>)]) -> Result<LogPosition, String> {
+    let entries = || queue.iter().map(|(entry, _)| entry);
+    let records: Vec<Vec<u8>> = entries().flat_map(|entry| &entry.records).map(Record::to_canonical_bytes).collect();
+    let position = sinks.log.append_batch(&records).map_err(|error| format!("the audit log: {error}"))?;
+    let mut batch = Batch::at(position);
+    let mut rows: BTreeMap<RowId, Option<Row>> = BTreeMap::new();
+    for change in entries().flat_map(|entry| &entry.changes) {
+        batch.erases |= change.erases();
+        match change.to_row() {
+            RowChange::Put(row) => rows.insert(row.id.clone(), Some(row)),
+            RowChange::Delete(id) => rows.insert(id, None),
+        };
+    }
+    if rows.is_empty() {
+        return Ok(position);
+    }
+    for (id, row) in rows {
+        match row {
+            Some(row) => batch.puts.push(row),
+            None => batch.deletes.push(id),
+        }
+    }
+    sinks.storage.commit(&batch).map_err(|error| error.to_string())?;
+    Ok(position)
+}

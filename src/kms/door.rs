@@ -1,0 +1,307 @@
+//! The one way in.
+//!
+//! ```text
+//! authenticate → resolve the key → authorise → check the key's state → act
+//!   → make the record durable (with the changes) → answer
+//! ```
+//!
+//! A call is decided on a snapshot of the world without holding anything. Then it takes its place in the order: under
+//! the head's lock, and if the world has changed since the snapshot, the call is decided again. So no success ever
+//! stands in the log after the DisableKey or the PutKeyPolicy that forbids it. It is answered when the writer has made
+//! its record durable.
+
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+
+use serde_json::{Map, Value};
+
+use super::{
+    Call, CallError, Caller, Clock, Operation, Outcome,
+    authentication::{Authenticated, user_identity},
+    commit::{Committer, Entry, Head, Sinks},
+    material::Materials,
+    service_keys::ServiceKey,
+    tick,
+};
+use crate::{
+    audit::{EVENT_VERSION, EventType, LogPosition, Record, ResourceEntry},
+    crypto::random::Random,
+    model::{AccountId, KeyArn, Timestamp},
+    world::{Settings, World},
+};
+
+/// The pipeline that every call goes through.
+pub(crate) struct Door {
+    committer: Committer,
+    materials: Materials,
+    clock: Arc<dyn Clock>,
+    random: Mutex<Box<dyn Random>>,
+}
+
+/// A call that was decided and is not recorded yet.
+struct Decided<O: Operation> {
+    outcome: Result<Outcome<O>, CallError>,
+    records: Vec<Record>,
+}
+
+impl Door {
+    /// Opens the door to this world.
+    pub(crate) fn open(
+        world: World,
+        materials: Materials,
+        sinks: Sinks,
+        clock: Arc<dyn Clock>,
+        random: Box<dyn Random>,
+    ) -> std::io::Result<Self> {
+        Ok(Self { committer: Committer::start(world, sinks)?, materials, clock, random: Mutex::new(random) })
+    }
+
+    /// Makes a call.
+    ///
+    /// # Errors
+    ///
+    /// What the operation answers, or `KMSInternalException` when nothing can be recorded any more.
+    pub(crate) fn call<O: Operation>(&self, caller: &Caller, operation: &O) -> Result<O::Answer, CallError> {
+        let (snapshot, version) = self.tick()?;
+        let mut decided = self.decide(&snapshot, caller, operation);
+
+        let (waiter, durable) = mpsc::sync_channel(1);
+        let mut head = self.committer.lock();
+        head.check()?;
+        if head.version() != version {
+            let newest = Arc::clone(head.world());
+            decided = self.decide(&newest, caller, operation);
+        }
+        let (changes, outcome) = match decided.outcome {
+            Ok(mut outcome) => (std::mem::take(&mut outcome.changes), Ok(outcome)),
+            Err(error) => (Vec::new(), Err(error)),
+        };
+        let entry = Entry { records: decided.records, changes };
+        head.push(entry, Some(Box::new(move |result| drop(waiter.send(result)))));
+        drop(head);
+        self.committer.wake();
+
+        durable.recv().unwrap_or_else(|_| Err(CallError::internal("the writer has stopped")))?;
+        outcome.map(|outcome| outcome.answer)
+    }
+
+    /// What a call would come to now, without acting or recording: for work that must not begin in vain. The call itself
+    /// is to follow, whatever the answer.
+    pub(crate) fn preview<O: Operation>(&self, caller: &Caller, operation: &O) -> Result<O::Answer, CallError> {
+        let (snapshot, _) = self.tick()?;
+        self.decide(&snapshot, caller, operation).outcome.map(|outcome| outcome.answer)
+    }
+
+    /// Lets time do what has fallen due, and answers the world as it is then.
+    fn tick(&self) -> Result<(Arc<World>, u64), CallError> {
+        let mut head = self.committer.lock();
+        head.check()?;
+        let worked = self.tick_head(&mut head)?;
+        let snapshot = (Arc::clone(head.world()), head.version());
+        drop(head);
+        if worked {
+            self.committer.wake();
+        }
+        Ok(snapshot)
+    }
+
+    fn tick_head(&self, head: &mut Head) -> Result<bool, CallError> {
+        let mut worked = false;
+        loop {
+            let now = self.now(head.world());
+            let mut random = self.random();
+            let Some(entry) = tick::next(head.world(), now, &self.materials, random.as_mut())? else {
+                return Ok(worked);
+            };
+            head.push(entry, None);
+            worked = true;
+        }
+    }
+
+    fn random(&self) -> Box<dyn Random> {
+        self.random.lock().unwrap_or_else(PoisonError::into_inner).fork()
+    }
+
+    fn now(&self, world: &World) -> Timestamp {
+        self.clock.now().plus_millis(world.settings().clock_offset_millis)
+    }
+
+    /// The newest world, after time has done what has fallen due.
+    pub(crate) fn world(&self) -> Result<Arc<World>, CallError> {
+        self.tick().map(|(world, _)| world)
+    }
+
+    /// A service's key, made now if this is its first use.
+    pub(crate) fn service_key(&self, which: &ServiceKey) -> Result<KeyArn, CallError> {
+        self.tick()?;
+        let mut head = self.committer.lock();
+        head.check()?;
+        if let Some(arn) = which.find(head.world()) {
+            return Ok(arn);
+        }
+        let now = self.now(head.world());
+        let (arn, entry) = which.create(head.world(), now, &self.materials, self.random().as_mut())?;
+        head.push(entry, None);
+        drop(head);
+        self.committer.wake();
+        Ok(arn)
+    }
+
+    /// Waits until all that was decided is durable, and answers how far the log reaches then.
+    pub(crate) fn settle(&self) -> Result<LogPosition, CallError> {
+        let (waiter, durable) = mpsc::sync_channel(1);
+        let mut head = self.committer.lock();
+        head.check()?;
+        head.push(Entry::default(), Some(Box::new(move |result| drop(waiter.send(result)))));
+        drop(head);
+        self.committer.wake();
+        durable.recv().unwrap_or_else(|_| Err(CallError::internal("the writer has stopped")))?;
+        Ok(self.committer.lock().durable())
+    }
+
+    /// What holds for the keystore as a whole.
+    pub(crate) fn settings(&self) -> Settings {
+        self.committer.lock().world().settings().clone()
+    }
+
+    /// Fails when there is no such caller.
+    pub(crate) fn check_exists(&self, caller: &Caller) -> Result<(), CallError> {
+        Authenticated::look_up(self.committer.lock().world(), caller).map(|_| ())
+    }
+
+    /// What time it is in the keystore.
+    pub(crate) fn time(&self) -> Timestamp {
+        self.now(self.committer.lock().world())
+    }
+
+    /// Stops the writer and answers what it wrote to, with the last world and the materials.
+    pub(crate) fn close(self) -> Option<(Arc<World>, Materials, Sinks)> {
+        let world = Arc::clone(self.committer.lock().world());
+        self.committer.lock().check().ok()?;
+        Some((world, self.materials, self.committer.stop()?))
+    }
+
+    fn decide<O: Operation>(&self, world: &World, caller: &Caller, operation: &O) -> Decided<O> {
+        let now = self.now(world);
+        let mut random = self.random();
+        let authenticated = match Authenticated::look_up(world, caller) {
+            Ok(authenticated) => authenticated,
+            Err(error) => {
+                let record = self.record(world, caller, None, operation, now, random.as_mut());
+                let records = record.map(|record| vec![failed(record, &error)]);
+                return match records {
+                    Ok(records) => Decided { outcome: Err(error), records },
+                    Err(error) => Decided { outcome: Err(error), records: Vec::new() },
+                };
+            }
+        };
+        let mut call = Call {
+            world,
+            caller,
+            authenticated: &authenticated,
+            now,
+            random: random.as_mut(),
+            materials: &self.materials,
+            cross_account: O::CROSS_ACCOUNT,
+            resources: Vec::new(),
+            hidden: false,
+        };
+        let outcome = operation.run(&mut call);
+        let (resources, hidden) = (std::mem::take(&mut call.resources), call.hidden);
+        let hidden = hidden || caller.account().is_of_the_services();
+        if hidden {
+            return Decided { outcome, records: Vec::new() };
+        }
+        match self.record(world, caller, Some(&authenticated), operation, now, random.as_mut()) {
+            Ok(record) => {
+                let records = finished(record, &outcome, resources, caller, random.as_mut());
+                Decided { outcome, records }
+            }
+            Err(error) => Decided { outcome: Err(error), records: Vec::new() },
+        }
+    }
+
+    /// The record of this call, before its outcome.
+    fn record<O: Operation>(
+        &self,
+        world: &World,
+        caller: &Caller,
+        found: Option<&Authenticated>,
+        operation: &O,
+        now: Timestamp,
+        random: &mut dyn Random,
+    ) -> Result<Record, CallError> {
+        Ok(Record {
+            event_version: EVENT_VERSION.into(),
+            user_identity: user_identity(caller, found),
+            event_time: now,
+            event_source: O::EVENT_SOURCE.into(),
+            event_name: O::NAME.into(),
+            aws_region: world.settings().region.clone(),
+            source_ip_address: caller.source_ip().into(),
+            user_agent: caller.user_agent().into(),
+            error_code: None,
+            error_message: None,
+            request_parameters: operation.request_parameters(),
+            response_elements: Value::Null,
+            additional_event_data: None,
+            request_id: Some(random_uuid(random)?),
+            event_id: random_uuid(random)?,
+            read_only: O::READ_ONLY,
+            resources: Vec::new(),
+            event_type: EventType::AwsApiCall,
+            management_event: !O::DATA_EVENT,
+            recipient_account_id: caller.account(),
+            shared_event_id: None,
+            service_event_details: None,
+            event_category: if O::DATA_EVENT { "Data" } else { "Management" }.into(),
+            tls_details: None,
+        })
+    }
+}
+
+/// A random UUID for a record.
+pub(super) fn random_uuid(random: &mut dyn Random) -> Result<String, CallError> {
+    Ok(uuid::Builder::from_random_bytes(random.array()?).into_uuid().to_string())
+}
+
+fn failed(mut record: Record, error: &CallError) -> Record {
+    record.set_error(error.code(), error.message());
+    record
+}
+
+/// The records of a decided call: one in the caller's account, and after a success also one in each other account whose
+/// key it used, bound together by a shared id. A denial shows in the caller's account alone.
+fn finished<O: Operation>(
+    mut record: Record,
+    outcome: &Result<Outcome<O>, CallError>,
+    resources: Vec<ResourceEntry>,
+    caller: &Caller,
+    random: &mut dyn Random,
+) -> Vec<Record> {
+    let others: Vec<AccountId> = {
+        let mut accounts: Vec<_> = resources.iter().map(|resource| resource.account_id.clone()).collect();
+        accounts.sort();
+        accounts.dedup();
+        accounts.retain(|account| *account != caller.account());
+        accounts
+    };
+    record.resources = resources;
+    match outcome {
+        Err(error) => return vec![failed(record, error)],
+        Ok(outcome) => {
+            record.response_elements = outcome.response_elements.clone();
+            record.additional_event_data = Some(outcome.additional.clone()).filter(|facts: &Map<_, _>| !facts.is_empty());
+        }
+    }
+    let mut records = vec![record];
+    for account in others {
+        let (Ok(event_id), Some(first)) = (random_uuid(random), records.first_mut()) else { return records };
+        let shared = first.shared_event_id.get_or_insert_with(|| event_id.clone()).clone();
+        let mut copy = first.clone();
+        copy.event_id = event_id;
+        copy.shared_event_id = Some(shared);
+        copy.recipient_account_id = account;
+        records.push(copy);
+    }
+    records
+}

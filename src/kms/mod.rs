@@ -1,0 +1,64 @@
+//! The KMS service: the door that every call goes through, and one file for each family of operations.
+//!
+//! An operation is a value of its own type — [`Encrypt`], [`CreateKey`] … — that holds its parameters. [`Kms`] makes the
+//! call; how a call goes is told in [`Operation`].
+
+mod aliases;
+mod authentication;
+mod blob;
+mod call;
+mod caller;
+mod client;
+mod clock;
+mod commit;
+mod conditions;
+mod data_keys;
+mod default_policy;
+mod door;
+mod encrypt;
+mod error;
+mod keys;
+mod material;
+mod operation;
+mod policies;
+mod rotation;
+mod service_event;
+mod service_keys;
+mod state;
+mod tags;
+mod tick;
+
+// The public interface is:
+pub use aliases::{AliasListEntry, CreateAlias, DeleteAlias, ListAliases, UpdateAlias};
+pub use blob::{CIPHERTEXT_BYTES_MAX, CiphertextBlob};
+pub use call::Call;
+pub use caller::{Caller, DIRECT_SESSION, Principal, Service};
+pub use client::{Kms, KmsDataKeys};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use data_keys::{
+    DataKey, DataKeyLength, EncryptedDataKey, GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom,
+    NUMBER_OF_BYTES_MAX,
+};
+pub use encrypt::{Decrypt, Decrypted, Encrypt, Encrypted, PLAINTEXT_BYTES_MAX, ReEncrypt, ReEncrypted};
+pub use error::CallError;
+pub use keys::{
+    CreateKey, DESCRIPTION_CHARS_MAX, DescribeKey, KeyListEntry, KeyMetadata, ListKeys, UpdateKeyDescription,
+};
+pub use operation::{Operation, Outcome};
+pub use policies::{GetKeyPolicy, KEY_POLICY_NAME, ListKeyPolicies, PutKeyPolicy};
+pub use rotation::{
+    DisableKeyRotation, EnableKeyRotation, GetKeyRotationStatus, KeyRotationStatus, ListKeyRotations,
+    ON_DEMAND_ROTATIONS_MAX, ROTATION_PERIOD_DEFAULT, ROTATION_PERIOD_MAX, ROTATION_PERIOD_MIN, RotateKeyOnDemand,
+    RotationEntry,
+};
+pub use state::{
+    CancelKeyDeletion, DisableKey, EnableKey, PENDING_WINDOW_MAX, PENDING_WINDOW_MIN, ScheduleKeyDeletion,
+    ScheduledDeletion,
+};
+pub use tags::{ListResourceTags, TagResource, UntagResource};
+
+pub(crate) use commit::Sinks;
+pub(crate) use door::Door;
+pub(crate) use material::Materials;
+pub(crate) use operation::actions;
+pub(crate) use service_keys::ServiceKey;

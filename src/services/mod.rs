@@ -1,0 +1,4 @@
+//! The simulated AWS services beside KMS: storage, which uses keys on its customers' behalf, and identity management.
+
+pub mod iam;
+pub mod s3;

@@ -1,0 +1,292 @@
+//! Moves the bytes of objects in and out of the store, sealed by envelope encryption.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Mutex,
+};
+
+use thiserror::Error;
+
+use super::{
+    CreateBucket, DeleteObject, Encryption, GetObject, ListBuckets, ListObjects, PutObject, object_arn,
+};
+use crate::{
+    artifact::{self, ArtifactError, Progress, Source, Target},
+    crypto::random::{Random, SystemRandom},
+    envelope::{
+        DataKeyError, EncryptedDataKey, Keyring, KeyringError, KmsKeyring, NewDataKey, OpenOptions, SealOptions,
+    },
+    kms::{CallError, Caller, Door, KmsDataKeys, Service, ServiceKey},
+    model::{EncryptionContext, KeyArn, KeyRef},
+    secret::SecretKey,
+    world::{Bucket, BucketName, Object, ObjectKey},
+};
+
+/// The simulated S3 of a keystore.
+#[derive(Clone, Copy)]
+#[must_use]
+pub struct S3<'k> {
+    door: &'k Door,
+    /// The directory that holds the objects' messages.
+    objects: &'k Path,
+}
+
+/// An object could not be put or got.
+#[derive(Debug, Error)]
+pub enum ObjectError {
+    /// The service said no.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The local file, or the message in the store.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+}
+
+impl<'k> S3<'k> {
+    pub(crate) fn new(door: &'k Door, objects: &'k Path) -> Self {
+        Self { door, objects }
+    }
+
+    /// Makes a bucket.
+    ///
+    /// # Errors
+    ///
+    /// When it exists, or the caller may not.
+    pub fn create_bucket(&self, caller: &Caller, bucket: BucketName) -> Result<(), CallError> {
+        self.door.call(caller, &CreateBucket { bucket })
+    }
+
+    /// Lists the buckets of the caller's account.
+    ///
+    /// # Errors
+    ///
+    /// When the caller may not.
+    pub fn list_buckets(&self, caller: &Caller) -> Result<Vec<Bucket>, CallError> {
+        self.door.call(caller, &ListBuckets {})
+    }
+
+    /// Lists a bucket's objects whose keys begin with `prefix`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such bucket, or the caller may not.
+    pub fn list_objects(&self, caller: &Caller, bucket: BucketName, prefix: &str) -> Result<Vec<Object>, CallError> {
+        self.door.call(caller, &ListObjects { bucket, prefix: prefix.into() })
+    }
+
+    /// Puts an object, encrypted at rest. `progress` hears of each read of the source.
+    ///
+    /// # Errors
+    ///
+    /// When the caller may not write to the bucket or not use the key, or the source cannot be read. Nothing is stored
+    /// then, and what was there stays.
+    pub fn put_object(
+        &self,
+        caller: &Caller,
+        mut put: PutObject,
+        source: Source<'_>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Object, ObjectError> {
+        if let Err(error) = self.door.preview(caller, &put) {
+            self.door.call(caller, &put)?;
+            return Err(error.into());
+        }
+        let stored = match self.seal(caller, &put, source, progress) {
+            Ok(object) => Ok(object),
+            Err(ArtifactError::Seal(error)) if error.kms_answer().is_some() => {
+                Err(error.kms_answer().map_or_else(|| CallError::internal("no answer"), call_error))
+            }
+            Err(error) => return Err(error.into()),
+        };
+        put.stored = Some(stored.clone());
+        let called = self.door.call(caller, &put);
+        match (called, stored) {
+            (Ok(replaced), Ok(object)) => {
+                if let Some(older) = replaced {
+                    self.remove(&older);
+                }
+                Ok(object)
+            }
+            (Err(error), stored) => {
+                if let Ok(object) = stored {
+                    self.remove(&object);
+                }
+                Err(error.into())
+            }
+            (Ok(_), Err(error)) => Err(error.into()),
+        }
+    }
+
+    /// Seals the source under the key that the request asks for, as a new file of the store.
+    fn seal(
+        &self,
+        caller: &Caller,
+        put: &PutObject,
+        source: Source<'_>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Object, ArtifactError> {
+        let refuse = |error: CallError| ArtifactError::Seal(KeyringError::from(data_key_error(&error)).into());
+        let bucket = self.door.world().map_err(refuse)?.bucket(&put.bucket).map(|bucket| bucket.owner.clone());
+        let owner = bucket.unwrap_or_else(|| caller.account());
+        let (as_whom, key) = match &put.encryption {
+            Encryption::Aes256 => {
+                let key = self.door.service_key(&ServiceKey::Owned(Service::S3)).map_err(refuse)?;
+                (Caller::service(Service::S3), KeyRef::Arn(key))
+            }
+            Encryption::AwsManagedKey => {
+                let key = self.door.service_key(&ServiceKey::Managed(Service::S3, owner)).map_err(refuse)?;
+                (caller.through(Service::S3), KeyRef::Arn(key))
+            }
+            Encryption::KmsKey(key) => (caller.through(Service::S3), key.clone()),
+        };
+        let kms = KmsDataKeys::new(self.door, as_whom);
+        let keyring = KmsKeyring::new(&kms, key);
+        let context = EncryptionContext::from_pairs([("aws:s3:arn", object_arn(&put.bucket, &put.key))])
+            .map_err(|error| refuse(error.into()))?;
+        let options = SealOptions { context, ..SealOptions::default() };
+
+        let random: &mut dyn Random = &mut SystemRandom;
+        let name = random.array::<16>().map(hex::encode).map_err(|error| refuse(error.into()))?;
+        let path = self.objects.join(&name);
+        let sealed =
+            artifact::seal(source, Target::File(&path), false, &keyring, &options, random, progress)?.message;
+        let private = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(&path, private).map_err(|error| refuse(CallError::internal(error.to_string())))?;
+        let recipient = sealed.header.recipients.first();
+        let key = recipient.and_then(|recipient| str::from_utf8(&recipient.provider_info).ok()?.parse().ok());
+        let kms_key: KeyArn = key.ok_or_else(|| refuse(CallError::internal("a sealed object names no key")))?;
+        Ok(Object {
+            bucket: put.bucket.clone(),
+            key: put.key.clone(),
+            size: sealed.plaintext_bytes,
+            modified: self.door.time(),
+            encryption: put.encryption.header(),
+            kms_key,
+            file: name,
+        })
+    }
+
+    /// Gets an object. `replace` lets the target replace a file; `progress` hears of each read.
+    ///
+    /// The record of the call is durable before the first byte leaves.
+    ///
+    /// # Errors
+    ///
+    /// When the caller may not read the object or not use its key; no byte leaves then. When the stored message is
+    /// damaged.
+    pub fn get_object(
+        &self,
+        caller: &Caller,
+        get: GetObject,
+        target: Target<'_>,
+        replace: bool,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Object, ObjectError> {
+        let object = match self.door.preview(caller, &get) {
+            Ok(object) => object,
+            Err(error) => {
+                self.door.call(caller, &get)?;
+                return Err(error.into());
+            }
+        };
+        let as_whom = match object.kms_key.account().is_of_the_services() {
+            true => Caller::service(Service::S3),
+            false => caller.through(Service::S3),
+        };
+        let kms = KmsDataKeys::new(self.door, as_whom);
+        let keyring = RecordedKeyring {
+            inner: KmsKeyring::discovery(&kms),
+            door: self.door,
+            caller,
+            get: Mutex::new(get),
+        };
+        let arn = object_arn(&object.bucket, &object.key);
+        let required = EncryptionContext::from_pairs([("aws:s3:arn", arn)]).map_err(CallError::from)?;
+        let options = OpenOptions { required_context: required, ..OpenOptions::default() };
+        let path = self.objects.join(&object.file);
+        let opened = artifact::open(Source::File(&path), target, replace, &keyring, &options, progress);
+        match opened {
+            Ok(_) => Ok(object),
+            Err(error) => match error.kms_answer() {
+                Some(answer) => Err(call_error(answer).into()),
+                None => Err(error.into()),
+            },
+        }
+    }
+
+    /// Takes an object away. One that is not there is no error.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such bucket, or the caller may not.
+    pub fn delete_object(&self, caller: &Caller, bucket: BucketName, key: ObjectKey) -> Result<(), CallError> {
+        if let Some(object) = self.door.call(caller, &DeleteObject { bucket, key })? {
+            self.remove(&object);
+        }
+        Ok(())
+    }
+
+    /// Removes the message of an object that the world no longer holds. One that stays behind is removed at the next
+    /// opening of the keystore.
+    fn remove(&self, object: &Object) {
+        let _left_for_later = fs::remove_file(self.objects.join(&object.file));
+    }
+
+    /// The files of the store that no object names: left behind when a process was killed.
+    pub(crate) fn orphans(&self) -> Vec<PathBuf> {
+        let Ok(world) = self.door.world() else { return Vec::new() };
+        let known: std::collections::HashSet<&str> = world.objects().map(|object| object.file.as_str()).collect();
+        let Ok(entries) = fs::read_dir(self.objects) else { return Vec::new() };
+        let names = entries.flatten().map(|entry| entry.path());
+        names.filter(|path| path.file_name().and_then(|name| name.to_str()).is_none_or(|n| !known.contains(n))).collect()
+    }
+}
+
+/// Makes the record of GetObject durable at the moment when the data key is known or refused: before any plaintext.
+struct RecordedKeyring<'k> {
+    inner: KmsKeyring<'k>,
+    door: &'k Door,
+    caller: &'k Caller,
+    get: Mutex<GetObject>,
+}
+
+impl Keyring for RecordedKeyring<'_> {
+    fn generate(&self, _: &EncryptionContext, _: &mut dyn Random) -> Result<NewDataKey, KeyringError> {
+        Err(KeyringError::NoSealingKey)
+    }
+
+    fn wrap(
+        &self,
+        _: &SecretKey,
+        _: &EncryptionContext,
+        _: &mut dyn Random,
+    ) -> Result<Vec<EncryptedDataKey>, KeyringError> {
+        Err(KeyringError::NoSealingKey)
+    }
+
+    fn unwrap(&self, encrypted: &[EncryptedDataKey], context: &EncryptionContext) -> Result<SecretKey, KeyringError> {
+        let unwrapped = self.inner.unwrap(encrypted, context);
+        let mut get = self.get.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        get.refused = unwrapped.as_ref().err().map(|error| match error.kms_answer() {
+            Some(answer) => call_error(answer),
+            None => CallError::internal(error.to_string()),
+        });
+        match self.door.call(self.caller, &*get) {
+            Ok(_) => unwrapped,
+            Err(error) => Err(data_key_error(&error).into()),
+        }
+    }
+}
+
+/// What KMS answered to the service, as the service answers it.
+fn call_error(answer: &DataKeyError) -> CallError {
+    CallError::new(answer.code(), answer.message())
+}
+
+fn data_key_error(error: &CallError) -> DataKeyError {
+    let words = if error.message().is_empty() { error.explanation().unwrap_or_default() } else { error.message() };
+    DataKeyError::new(error.code(), words)
+}
+

@@ -1,0 +1,149 @@
+//! Changes to the world: each becomes a change of the value in memory and of rows in storage.
+
+use serde::{Serialize, de::DeserializeOwned};
+use thiserror::Error;
+
+use super::{Alias, Bucket, BucketName, Key, Object, ObjectKey, Row, RowId, Settings};
+use crate::{
+    iam::Identity,
+    model::{AccountId, AliasName, KeyArn, PrincipalArn},
+};
+
+/// One change.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// A key is made or changed.
+    PutKey(Box<Key>),
+    /// A key is gone, with everything that names it; its materials must be erased.
+    EraseKey(KeyArn),
+    /// An alias is made or points elsewhere.
+    PutAlias(Alias),
+    /// An alias is gone.
+    DeleteAlias(AccountId, AliasName),
+    /// A user or role is made or changed.
+    PutIdentity(Box<Identity>),
+    /// A user or role is gone.
+    DeleteIdentity(PrincipalArn),
+    /// A bucket is made.
+    PutBucket(Bucket),
+    /// A bucket is gone.
+    DeleteBucket(BucketName),
+    /// An object is put.
+    PutObject(Box<Object>),
+    /// An object is gone.
+    DeleteObject(BucketName, ObjectKey),
+    /// The keystore's settings change.
+    PutSettings(Settings),
+}
+
+/// What a change does to storage.
+#[derive(Debug)]
+pub enum RowChange {
+    /// Write this row.
+    Put(Row),
+    /// Remove this row, so that nothing of it can be found.
+    Delete(RowId),
+}
+
+/// A row that does not hold what its table should.
+#[derive(Debug, Error)]
+#[error("the row `{id}` of the table `{table}` is damaged: {reason}")]
+pub struct RowError {
+    table: String,
+    id: String,
+    reason: String,
+}
+
+impl RowError {
+    pub(super) fn no_settings() -> Self {
+        Self { table: table::SETTINGS.into(), id: "settings".into(), reason: "it is missing".into() }
+    }
+}
+
+/// The tables of a keystore.
+pub(super) mod table {
+    pub(in crate::world) const KEY: &str = "key";
+    pub(in crate::world) const ALIAS: &str = "alias";
+    pub(in crate::world) const IDENTITY: &str = "identity";
+    pub(in crate::world) const BUCKET: &str = "bucket";
+    pub(in crate::world) const OBJECT: &str = "object";
+    pub(in crate::world) const SETTINGS: &str = "settings";
+}
+
+/// The names of all tables.
+pub const TABLES: &[&str] =
+    &[table::KEY, table::ALIAS, table::IDENTITY, table::BUCKET, table::OBJECT, table::SETTINGS];
+
+impl Change {
+    /// Whether the change takes key material away, so that storage must erase the old copy everywhere.
+    #[must_use]
+    pub fn erases(&self) -> bool {
+        matches!(self, Self::EraseKey(_))
+    }
+
+    /// The row that this change writes or removes.
+    #[must_use]
+    pub fn to_row(&self) -> RowChange {
+        match self {
+            Self::PutKey(key) => put(table::KEY, key.arn.to_string(), key),
+            Self::EraseKey(arn) => delete(table::KEY, arn.to_string()),
+            Self::PutAlias(alias) => put(table::ALIAS, alias_id(&alias.account, &alias.name), alias),
+            Self::DeleteAlias(account, name) => delete(table::ALIAS, alias_id(account, name)),
+            Self::PutIdentity(identity) => put(table::IDENTITY, identity.arn().to_string(), identity),
+            Self::DeleteIdentity(arn) => delete(table::IDENTITY, arn.to_string()),
+            Self::PutBucket(bucket) => put(table::BUCKET, bucket.name.to_string(), bucket),
+            Self::DeleteBucket(name) => delete(table::BUCKET, name.to_string()),
+            Self::PutObject(object) => put(table::OBJECT, object_id(&object.bucket, &object.key), object),
+            Self::DeleteObject(bucket, key) => delete(table::OBJECT, object_id(bucket, key)),
+            Self::PutSettings(settings) => put(table::SETTINGS, "settings".into(), settings),
+        }
+    }
+
+    /// The change that makes what a stored row says.
+    ///
+    /// # Errors
+    ///
+    /// [`RowError`] when the row does not hold what its table should, or stands under another id than its own.
+    pub fn from_row(row: &Row) -> Result<Self, RowError> {
+        let change = match row.id.table {
+            table::KEY => Self::PutKey(read(row)?),
+            table::ALIAS => Self::PutAlias(read(row)?),
+            table::IDENTITY => Self::PutIdentity(read(row)?),
+            table::BUCKET => Self::PutBucket(read(row)?),
+            table::OBJECT => Self::PutObject(read(row)?),
+            table::SETTINGS => Self::PutSettings(read(row)?),
+            _ => return Err(damaged(row, "this table is not known")),
+        };
+        match change.to_row() {
+            RowChange::Put(written) if written.id == row.id => Ok(change),
+            _ => Err(damaged(row, "it belongs under another id")),
+        }
+    }
+}
+
+fn put(table: &'static str, id: String, body: &impl Serialize) -> RowChange {
+    match serde_json::to_vec(body) {
+        Ok(body) => RowChange::Put(Row { id: RowId { table, id }, body }),
+        Err(_) => unreachable!("the world's nouns have text keys alone, so JSON can hold them"),
+    }
+}
+
+fn delete(table: &'static str, id: String) -> RowChange {
+    RowChange::Delete(RowId { table, id })
+}
+
+fn read<T: DeserializeOwned>(row: &Row) -> Result<T, RowError> {
+    serde_json::from_slice(&row.body).map_err(|error| damaged(row, &error.to_string()))
+}
+
+fn damaged(row: &Row, reason: &str) -> RowError {
+    RowError { table: row.id.table.into(), id: row.id.id.clone(), reason: reason.into() }
+}
+
+fn alias_id(account: &AccountId, name: &AliasName) -> String {
+    format!("{account}:{name}")
+}
+
+fn object_id(bucket: &BucketName, key: &ObjectKey) -> String {
+    format!("{bucket}/{key}")
+}
