@@ -1,9 +1,9 @@
 //! The audit log: what happened, in an order and a wording that nobody changes unnoticed.
 //!
 //! A [`Record`] has CloudTrail's shape. [`AuditLog::append_batch`] makes records durable: they go into append-only
-//! [`segment`] files, become leaves of one Merkle tree (RFC 6962), and each batch ends with a signed [`checkpoint`]
+//! segment files (the module [`directory`] says where), become leaves of one Merkle tree (RFC 6962), and each batch ends with a signed [`checkpoint`]
 //! over the tree (C2SP tlog-checkpoint) in the same write and the same fdatasync. So every record that was ever
-//! acknowledged stands below a durable signature. `verify` recomputes all of it from the files.
+//! acknowledged stands below a durable signature. [`verify()`] recomputes all of it from the files.
 //!
 //! | attack | stopped by |
 //! |---|---|
@@ -15,17 +15,25 @@
 
 pub mod checkpoint;
 pub mod directory;
+mod fault;
+mod frame;
+mod header;
 mod log;
 mod merkle;
 pub mod note;
 pub mod read;
 mod record;
-pub mod segment;
-pub mod verify;
+mod replay;
+mod segment;
+mod tail;
+mod verify;
 
+pub use fault::{Finding, LogFault};
+pub use frame::RECORD_BYTES_MAX;
 pub use log::{AuditLog, LogError, LogOptions, SEGMENT_BYTES_MAX};
 pub use merkle::{Frontier, Hash, LogPosition, leaf_hash};
 pub use record::{
     Attributes, EVENT_VERSION, EventType, IdentityType, Record, ResourceEntry, SessionContext, SessionIssuer,
     TlsDetails, UserIdentity, error_code,
 };
+pub use verify::{Verified, verify};
