@@ -28,6 +28,9 @@ mod segment;
 mod tail;
 mod verify;
 
+#[cfg(test)]
+mod tests;
+
 pub use fault::{Finding, LogFault};
 pub use frame::RECORD_BYTES_MAX;
 pub use log::{AuditLog, LogError, LogOptions, SEGMENT_BYTES_MAX};

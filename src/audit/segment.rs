@@ -169,11 +169,6 @@ impl<'d> SegmentReader<'d> {
         })
     }
 
-    /// The file's name.
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
     /// What the segment says that it continues, and the signed note that says it.
     pub(super) fn header(&self) -> (&Header, &[u8]) {
         (&self.header, &self.header_payload)

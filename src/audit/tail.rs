@@ -88,7 +88,7 @@ mod tests {
         let mut bytes = Vec::new();
         write_frame(&mut bytes, FrameKind::Record, 5, &[b'x'; 700]);
         let second = bytes.len();
-        write_frame(&mut bytes, FrameKind::Record, 6, &[b'y'; 700]);
+        write_frame(&mut bytes, FrameKind::Record, 6, &[b'y'; 2000]);
         write_frame(&mut bytes, FrameKind::Checkpoint, 7, &[b'z'; 200]);
         (bytes, second)
     }
@@ -123,7 +123,7 @@ mod tests {
             bytes[second + at] ^= 0x20;
             assert!(judged(&bytes, second).is_err(), "byte {at} of the second record");
         }
-        let checkpoint = second + 716;
+        let checkpoint = second + 2016;
         for at in [0, 4, 12, 100, 215] {
             let mut bytes = bytes.clone();
             bytes[checkpoint + at] ^= 0x20;

@@ -9,13 +9,15 @@
 mod memory;
 mod seal;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
 use thiserror::Error;
 
 pub use memory::MemoryStorage;
-pub use sqlite::{APPLICATION_ID, FORMAT_VERSION};
+pub use sqlite::{APPLICATION_ID, FORMAT_VERSION, SqliteFile, SqliteStorage};
 
 use crate::{
     audit::LogPosition,
@@ -69,11 +71,12 @@ pub trait Storage: Send {
     /// [`StorageError`]; what could be read is not to be used then.
     fn load(&mut self) -> Result<Snapshot, StorageError>;
 
-    /// Makes the batch durable, all or nothing. Puts come before deletes.
+    /// Makes the batch durable, all or nothing. Puts come before deletes. What was not loaded yet is loaded first.
     ///
     /// # Errors
     ///
-    /// [`StorageError`]; the state is the one before, unless the error is [`StorageError::Unerased`].
+    /// [`StorageError::Unerased`] when the batch is durable and only its erasing failed. After any other error the
+    /// state may be the one before or the one after, nothing more is taken, and opening again shows which.
     fn commit(&mut self, batch: &Batch) -> Result<(), StorageError>;
 
     /// Replaces everything, and the key that authenticates it, in one transaction: for rotating the root key. What
@@ -134,6 +137,9 @@ pub enum StorageError {
         "the keystore's database was changed from outside: a row or a setting was removed, or an older one put back"
     )]
     StateForged,
+    /// An earlier failure stands.
+    #[error("the keystore's database failed earlier and takes no more changes until it is opened again")]
+    Latched,
     /// The disk is full.
     #[error("the disk is full")]
     Full,
