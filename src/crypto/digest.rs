@@ -20,7 +20,7 @@ pub fn sha256(parts: &[&[u8]]) -> Sha256Digest {
 }
 
 /// SHA-256 of bytes that come piece by piece.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Sha256Stream(Sha256);
 
 impl Sha256Stream {

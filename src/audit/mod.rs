@@ -1,0 +1,42 @@
+//! The audit log: what happened, in an order and a wording that nobody changes unnoticed.
+//!
+//! A [`Record`] has CloudTrail's shape. [`AuditLog::append_batch`] makes records durable: they go into append-only
+//! segment files (the module [`directory`] says where), become leaves of one Merkle tree (RFC 6962), and each batch ends with a signed [`checkpoint`]
+//! over the tree (C2SP tlog-checkpoint) in the same write and the same fdatasync. So every record that was ever
+//! acknowledged stands below a durable signature. [`verify()`] recomputes all of it from the files.
+//!
+//! | attack | stopped by |
+//! |---|---|
+//! | edit, reorder, insert, delete in the middle | the root under the next checkpoint's signature |
+//! | rewriting the whole without the signing key | the signatures |
+//! | cutting whole batches off the end, rewriting with the signing key | a [`LogPosition`] kept elsewhere: the state's, a client's |
+//!
+//! Who is root on the machine, holds the signing key and finds no position kept anywhere else can rewrite history.
+
+pub mod checkpoint;
+pub mod directory;
+mod fault;
+mod frame;
+mod header;
+mod log;
+mod merkle;
+pub mod note;
+pub mod read;
+mod record;
+mod replay;
+mod segment;
+mod tail;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+pub use fault::{Finding, LogFault};
+pub use frame::RECORD_BYTES_MAX;
+pub use log::{AuditLog, LogError, LogOptions, SEGMENT_BYTES_MAX};
+pub use merkle::{Frontier, Hash, LogPosition, leaf_hash};
+pub use record::{
+    Attributes, EVENT_VERSION, EventType, IdentityType, Record, ResourceEntry, SessionContext, SessionIssuer,
+    TlsDetails, UserIdentity, error_code,
+};
+pub use verify::{Verified, verify};
