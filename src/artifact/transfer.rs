@@ -78,22 +78,22 @@ pub fn open(
 }
 
 /// A source, with somebody who hears of each read.
-struct Input<'caller> {
-    source: OpenSource<'caller>,
+struct Input<'source, 'progress> {
+    source: OpenSource<'source>,
     path: Option<PathBuf>,
     bytes_read: u64,
-    progress: &'caller mut dyn FnMut(Progress),
+    progress: &'progress mut dyn FnMut(Progress),
 }
 
-enum OpenSource<'caller> {
+enum OpenSource<'source> {
     File(InputFile),
-    Stream(&'caller mut dyn Read),
+    Stream(&'source mut dyn Read),
 }
 
-impl<'caller> Input<'caller> {
+impl<'source, 'progress> Input<'source, 'progress> {
     fn of(
-        source: Source<'caller>,
-        progress: &'caller mut dyn FnMut(Progress),
+        source: Source<'source>,
+        progress: &'progress mut dyn FnMut(Progress),
     ) -> Result<Self, ArtifactError> {
         let (source, path) = match source {
             Source::File(path) => (OpenSource::File(InputFile::open(path)?), Some(path.into())),
@@ -132,7 +132,7 @@ impl<'caller> Input<'caller> {
     }
 }
 
-impl Read for Input<'_> {
+impl Read for Input<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = match &mut self.source {
             OpenSource::File(input) => input.file.read(buffer),

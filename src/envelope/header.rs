@@ -392,11 +392,11 @@ mod tests {
         assert_eq!((rest, read.header_bytes()), (&b"the body"[..], length as u64));
         for shorter in 1..length {
             assert!(
-                matches!(super::tests::read(&bytes[..shorter]), Err(HeaderError::Truncated)),
+                matches!(UnverifiedHeader::read(&bytes[..shorter]), Err(HeaderError::Truncated)),
                 "{shorter}"
             );
         }
-        assert!(matches!(super::tests::read(b""), Err(HeaderError::NotAMessage)));
+        assert!(matches!(UnverifiedHeader::read(&b""[..]), Err(HeaderError::NotAMessage)));
     }
 
     #[test]

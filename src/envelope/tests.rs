@@ -37,7 +37,7 @@ fn sealed(plaintext: &[u8], frame_length: u32) -> (Vec<u8>, usize) {
 /// What opening gives: the plaintext that was released, and how it ended.
 fn opened(message: &[u8]) -> (Vec<u8>, Result<Opened, OpenMessageError>) {
     let mut plaintext = Vec::new();
-    let result = super::open(message, &mut plaintext, &raw_keyring(1), &OpenOptions::default());
+    let result = open(message, &mut plaintext, &raw_keyring(1), &OpenOptions::default());
     (plaintext, result)
 }
 
@@ -232,7 +232,7 @@ fn the_required_pairs_must_be_in_the_context() {
         let required_context = EncryptionContext::from_pairs(pairs.iter().copied()).unwrap();
         let options = OpenOptions { required_context, ..OpenOptions::default() };
         let mut plaintext = Vec::new();
-        let result = super::open(message.as_slice(), &mut plaintext, &raw_keyring(1), &options);
+        let result = open(message.as_slice(), &mut plaintext, &raw_keyring(1), &options);
         assert_eq!(result.is_ok(), plaintext == b"x");
         result
     };
@@ -249,8 +249,7 @@ fn the_required_pairs_must_be_in_the_context() {
 #[test]
 fn another_key_does_not_open() {
     let (message, _) = sealed(b"x", 8);
-    let result =
-        super::open(message.as_slice(), io::sink(), &raw_keyring(2), &OpenOptions::default()).unwrap_err();
+    let result = open(message.as_slice(), io::sink(), &raw_keyring(2), &OpenOptions::default()).unwrap_err();
     assert_eq!(result.class(), ErrorClass::Integrity, "{result}");
 }
 
@@ -279,8 +278,7 @@ impl Keyring for StaticKeyring {
 #[test]
 fn another_data_key_breaks_the_commitment() {
     let (message, _) = sealed(b"x", 8);
-    let result =
-        super::open(message.as_slice(), io::sink(), &StaticKeyring([0; 32]), &OpenOptions::default());
+    let result = open(message.as_slice(), io::sink(), &StaticKeyring([0; 32]), &OpenOptions::default());
     assert!(matches!(result, Err(OpenMessageError::Commitment)));
 }
 
@@ -288,7 +286,7 @@ fn another_data_key_breaks_the_commitment() {
 fn messages_of_other_suites_are_refused_by_name_as_the_policy_says() {
     let open_with = |message: &[u8], commitment_policy| {
         let options = OpenOptions { commitment_policy, ..OpenOptions::default() };
-        super::open(message, io::sink(), &raw_keyring(1), &options).unwrap_err()
+        open(message, io::sink(), &raw_keyring(1), &options).unwrap_err()
     };
     let version_1 = b"\x01\x80\x01\x78";
     let error = open_with(version_1, CommitmentPolicy::RequireEncryptRequireDecrypt);
@@ -360,8 +358,7 @@ fn no_more_is_ever_held_than_a_frame_and_the_buffers() {
         count.set(0);
     }
     let reader = MeteredReader(meter(), message.as_slice());
-    super::open(reader, MeteredWriter(meter(), io::sink()), &raw_keyring(1), &OpenOptions::default())
-        .unwrap();
+    open(reader, MeteredWriter(meter(), io::sink()), &raw_keyring(1), &OpenOptions::default()).unwrap();
     assert_eq!((read.get(), written.get()), (message.len() as u64, PLAINTEXT));
     let overhead = message.len() as u64 - PLAINTEXT;
     assert!(held_max.get() <= bound + overhead, "{}", held_max.get());
@@ -392,7 +389,7 @@ fn the_published_known_answers_hold() {
         let message = bytes(&vector.ciphertext);
         let keyring = StaticKeyring(bytes(&vector.decrypted_dek).try_into().unwrap());
         let mut plaintext = Vec::new();
-        let result = super::open(message.as_slice(), &mut plaintext, &keyring, &OpenOptions::default());
+        let result = open(message.as_slice(), &mut plaintext, &keyring, &OpenOptions::default());
         let info = inspect(message.as_slice(), None).unwrap();
         assert_eq!(info.message_id.as_bytes().as_slice(), bytes(&vector.message_id), "{}", vector.comment);
         assert_eq!(info.context, vector.encryption_context, "{}", vector.comment);
