@@ -1,0 +1,91 @@
+//! A file that is read, and noticed when it changes meanwhile.
+
+use std::{
+    fs::{self, File, FileType, Metadata},
+    io,
+    os::unix::fs::{FileTypeExt, MetadataExt},
+    path::{Path, PathBuf},
+};
+
+use super::ArtifactError;
+
+/// A regular file that is open for reading.
+pub(super) struct InputFile {
+    pub(super) file: File,
+    path: PathBuf,
+    before: Metadata,
+}
+
+impl InputFile {
+    /// Opens the file, through symbolic links.
+    pub(super) fn open(path: &Path) -> Result<Self, ArtifactError> {
+        let unreadable = |source| ArtifactError::Unreadable { path: path.into(), source };
+        // Looked at before it is opened: opening a pipe waits for its writer.
+        expect_file(path, &fs::metadata(path).map_err(|error| unreadable(broken_link(path, error)))?)?;
+        let file = File::open(path).map_err(unreadable)?;
+        let before = file.metadata().map_err(unreadable)?;
+        expect_file(path, &before)?;
+        Ok(Self { file, path: path.into(), before })
+    }
+
+    /// The file's length when it was opened.
+    pub(super) fn bytes(&self) -> u64 {
+        self.before.len()
+    }
+
+    /// Whether `path` is this file under any name.
+    pub(super) fn is_same_as(&self, path: &Path) -> bool {
+        fs::metadata(path)
+            .is_ok_and(|other| (other.dev(), other.ino()) == (self.before.dev(), self.before.ino()))
+    }
+
+    /// Makes sure that the file is what it was when it was opened: by its size, its time of change to the nanosecond, and
+    /// how many bytes were read of it. A change within one tick of the file system's clock that keeps the size goes
+    /// unnoticed.
+    pub(super) fn expect_unchanged(&self, bytes_read: u64) -> Result<(), ArtifactError> {
+        let after = self
+            .file
+            .metadata()
+            .map_err(|source| ArtifactError::Unreadable { path: self.path.clone(), source })?;
+        let state = |metadata: &Metadata| (metadata.len(), metadata.mtime(), metadata.mtime_nsec());
+        if state(&self.before) == state(&after) && bytes_read == after.len() {
+            Ok(())
+        } else {
+            Err(ArtifactError::Changed { path: self.path.clone() })
+        }
+    }
+}
+
+/// Says that it is the link's target that does not exist, not the link.
+fn broken_link(path: &Path, error: io::Error) -> io::Error {
+    let is_link = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink());
+    if is_link && error.kind() == io::ErrorKind::NotFound {
+        io::Error::new(error.kind(), "it is a symbolic link to a file that does not exist")
+    } else {
+        error
+    }
+}
+
+/// Refuses what is no regular file.
+pub(super) fn expect_file(path: &Path, metadata: &Metadata) -> Result<(), ArtifactError> {
+    match kind_of(metadata.file_type()) {
+        None => Ok(()),
+        Some(kind) => Err(ArtifactError::NotAFile { path: path.into(), kind }),
+    }
+}
+
+fn kind_of(file_type: FileType) -> Option<&'static str> {
+    if file_type.is_file() {
+        None
+    } else if file_type.is_dir() {
+        Some("a directory")
+    } else if file_type.is_symlink() {
+        Some("a symbolic link")
+    } else if file_type.is_fifo() {
+        Some("a pipe")
+    } else if file_type.is_socket() {
+        Some("a socket")
+    } else {
+        Some("a device")
+    }
+}

@@ -1,0 +1,165 @@
+//! A raw AES key in a file: 32 bytes as they are, or their 64 hexadecimal digits.
+//!
+//! `openssl rand 32` and `head -c 32 /dev/urandom` make the first, `openssl rand -hex 32` the second; the AWS Encryption
+//! SDK's clients take the same 32 bytes. Base64 is not taken: 44 letters say nothing of what they are.
+//!
+//! A file that others can read is taken, and [`RawKeyFile::readable_by_others`] says so, for the caller to warn: container
+//! runtimes mount secrets readable for all, and refusing those would make people copy keys elsewhere.
+
+use std::{fs::File, io, io::Read, os::unix::fs::PermissionsExt, path::Path, path::PathBuf};
+
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::{envelope::ErrorClass, secret::SecretKey};
+
+const KEY_BYTES: usize = 32;
+const HEX_DIGITS: usize = 2 * KEY_BYTES;
+/// The longest content that can be a key: hexadecimal digits and the end of a line, `\r\n`.
+const FILE_BYTES_MAX: usize = HEX_DIGITS + 2;
+
+/// An AES-256 key that was read from a file.
+#[derive(Debug)]
+pub struct RawKeyFile {
+    /// The key.
+    pub key: SecretKey,
+    /// The file's permission bits, when they let others than its owner read it.
+    pub readable_by_others: Option<u32>,
+}
+
+/// Why a key could not be read from a file.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum KeyFileError {
+    /// The file cannot be read.
+    #[error("the key file `{}` cannot be read: {source}", path.display())]
+    Unreadable {
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It holds something else than a key.
+    #[error("the key file `{}` holds no key: a key is 32 bytes, or 64 hexadecimal digits", path.display())]
+    NotAKey {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It holds 32 hexadecimal digits, which could be taken for 32 bytes: a far weaker key than it looks.
+    #[error(
+        "the key file `{}` holds 32 hexadecimal digits, which are 16 bytes: a key is 32 bytes, or 64 hexadecimal digits",
+        path.display()
+    )]
+    HalfAKey {
+        /// The path.
+        path: PathBuf,
+    },
+}
+
+impl KeyFileError {
+    /// The class of the failure.
+    #[must_use]
+    pub fn class(&self) -> ErrorClass {
+        ErrorClass::KeyUnusable
+    }
+}
+
+impl RawKeyFile {
+    /// Reads the key in the file at `path`, which may be a pipe.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read or does not hold exactly a key.
+    pub fn read(path: &Path) -> Result<Self, KeyFileError> {
+        let unreadable = |source| KeyFileError::Unreadable { path: path.into(), source };
+        let file = File::open(path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
+        let mode = metadata.permissions().mode() & 0o777;
+        let readable_by_others = (metadata.is_file() && mode & 0o044 != 0).then_some(mode);
+        // With its whole room from the start, so that the key is never left behind in a smaller one.
+        let mut content = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX + 1));
+        file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut content).map_err(unreadable)?;
+        let key = parse(&content).map_err(|half| {
+            let path = path.to_path_buf();
+            if half { KeyFileError::HalfAKey { path } } else { KeyFileError::NotAKey { path } }
+        })?;
+        Ok(Self { key, readable_by_others })
+    }
+}
+
+/// The key of a file's content; when there is none, whether it is half of one.
+fn parse(content: &[u8]) -> Result<SecretKey, bool> {
+    let line = content.strip_suffix(b"\n").unwrap_or(content);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    if line.len() == KEY_BYTES && line.iter().all(u8::is_ascii_hexdigit) {
+        return Err(true);
+    }
+    if let Some(key) = SecretKey::from_slice(content) {
+        return Ok(key);
+    }
+    if line.len() != HEX_DIGITS {
+        return Err(false);
+    }
+    SecretKey::try_from_fill(|bytes| hex::decode_to_slice(line, bytes)).map_err(|_| false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(content: &[u8], mode: u32) -> Result<RawKeyFile, KeyFileError> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        RawKeyFile::read(&path)
+    }
+
+    #[test]
+    fn bytes_and_digits_make_the_same_key() {
+        let bytes: Vec<u8> = (0..32).map(|byte| byte * 7).collect();
+        let digits = hex::encode(&bytes);
+        for content in [
+            bytes.clone(),
+            digits.clone().into_bytes(),
+            format!("{}\n", digits.to_uppercase()).into_bytes(),
+            format!("{digits}\r\n").into_bytes(),
+        ] {
+            assert_eq!(read(&content, 0o600).unwrap().key.expose_secret().as_slice(), bytes);
+        }
+        let ends_in_newline = [&bytes[..31], b"\n"].concat();
+        assert_eq!(read(&ends_in_newline, 0o600).unwrap().key.expose_secret().as_slice(), ends_in_newline);
+    }
+
+    #[test]
+    fn anything_else_is_no_key() {
+        let digits = "ab".repeat(32);
+        for content in [
+            b"".to_vec(),
+            vec![7; 31],
+            vec![7; 33],
+            vec![7; 5000],
+            digits[1..].into(),
+            format!("{digits}a").into(),
+            format!("{digits}\n\n").into(),
+            format!("g{}", &digits[1..]).into(),
+            b"q83vq83vq83vq83vq83vq83vq83vq83vq83vq83vq80=".to_vec(),
+        ] {
+            assert!(matches!(read(&content, 0o600), Err(KeyFileError::NotAKey { .. })), "{content:?}");
+        }
+        for half in ["ab".repeat(16), "AB".repeat(16) + "\n"] {
+            assert!(matches!(read(half.as_bytes(), 0o600), Err(KeyFileError::HalfAKey { .. })));
+        }
+        let directory = tempfile::tempdir().unwrap();
+        assert!(matches!(RawKeyFile::read(directory.path()), Err(KeyFileError::Unreadable { .. })));
+        assert!(RawKeyFile::read(&directory.path().join("none")).is_err());
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_told() {
+        assert_eq!(read(&[7; 32], 0o600).unwrap().readable_by_others, None);
+        assert_eq!(read(&[7; 32], 0o400).unwrap().readable_by_others, None);
+        assert_eq!(read(&[7; 32], 0o640).unwrap().readable_by_others, Some(0o640));
+        assert_eq!(read(&[7; 32], 0o444).unwrap().readable_by_others, Some(0o444));
+    }
+}
