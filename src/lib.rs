@@ -2,5 +2,6 @@
 
 pub mod crypto;
 pub mod model;
+pub mod policy;
 pub mod secret;
 pub mod world;
