@@ -1,0 +1,52 @@
+//! The policy language of AWS: parse, match, decide, explain, simulate.
+//!
+//! Source: "IAM JSON policy elements reference" and "Policy evaluation logic" (IAM user guide); "Key policies", "Grants" and "Determining
+//! access to AWS KMS keys" (KMS developer guide). Most people want [`decide`]; [`explain`] gives the same answer with
+//! everything that led to it, and [`simulate_text`] both for a request written in JSON.
+//!
+//! The module is pure: a decision depends on its [`Request`] alone. What cannot be understood never allows, and a Deny that
+//! cannot be understood is refused when it is written. Where AWS is silent the stricter reading is taken, each in one
+//! place: the operators' doubts in `condition`, `*` and grants in `combine`, NotPrincipal in `principal`.
+
+mod actions;
+mod authorized;
+mod combine;
+mod condition;
+mod context;
+mod decide;
+mod decision;
+mod document;
+mod glob;
+mod grant;
+mod json;
+mod keys;
+mod kind;
+mod operator;
+mod parse;
+mod principal;
+mod request;
+mod simulate;
+mod trace;
+mod value;
+
+// The public interface is:
+pub use authorized::{Action, Authorized};
+pub use context::{ConditionContext, ContextValue};
+pub use decide::{decide, keeps_control};
+pub use decision::{CheckType, Decision, DecisionEffect, Decisive, Denied, StatementRef};
+pub use document::{Effect, Policy};
+pub use grant::{
+    ChildGrant, ConstraintResult, GrantConstraint, GrantFacts, GrantOperation, GrantOperations, GranteeMatch,
+    parse_operations,
+};
+pub use json::{Position, Span};
+pub use kind::*;
+pub use principal::PrincipalMatch;
+pub use request::{Layers, NamedPolicy, PrincipalFacts, Request, Resource};
+pub use simulate::{
+    SIMULATE_TEXT_BYTES_MAX, SimulateError, Simulation, Simulations, simulate, simulate_text,
+};
+pub use trace::{
+    Actual, CheckEffect, CheckTrace, ConditionReason, ConditionTrace, FailedElement, GrantTrace, Listed,
+    NearMiss, PairTrace, StatementTrace, Trace, explain,
+};
