@@ -12,4 +12,5 @@ pub mod policy;
 pub mod secret;
 pub mod services;
 pub mod storage;
+pub mod testing;
 pub mod world;

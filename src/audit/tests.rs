@@ -153,10 +153,14 @@ fn the_tail_is_the_last_records_whatever_segment_they_are_in() {
     for count in [0, 1, 3, 10, 36, 99] {
         let tail = read::tail(&place.disk(), count).unwrap();
         let first = 36 - count.min(36) as u64;
-        assert_eq!(tail.iter().map(|record| record.sequence).collect::<Vec<_>>(), (first..36).collect::<Vec<_>>());
+        assert_eq!(
+            tail.iter().map(|record| record.sequence).collect::<Vec<_>>(),
+            (first..36).collect::<Vec<_>>()
+        );
         assert_eq!(tail.into_iter().map(|record| record.bytes).collect::<Vec<_>>(), batch(first, 36 - first));
     }
-    let from: Vec<u64> = read::records(&place.disk(), 20).unwrap().map(|record| record.unwrap().sequence).collect();
+    let from: Vec<u64> =
+        read::records(&place.disk(), 20).unwrap().map(|record| record.unwrap().sequence).collect();
     assert_eq!(from, (20..36).collect::<Vec<_>>());
 }
 
@@ -279,7 +283,10 @@ fn a_full_or_failing_disk_latches_the_log() {
         drop(log);
         // A new start takes what is really there: nothing of the torn batch, all of the one whose sync failed.
         let log = place.open(Some(acknowledged)).unwrap();
-        assert_eq!((log.position().size, log.recovered_bytes() > 0), if full { (2, true) } else { (4, false) });
+        assert_eq!(
+            (log.position().size, log.recovered_bytes() > 0),
+            if full { (2, true) } else { (4, false) }
+        );
     }
 }
 

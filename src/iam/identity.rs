@@ -237,8 +237,12 @@ mod tests {
     #[test]
     fn an_identity_survives_storage_with_its_policies() {
         let mut role = role();
-        let text = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:*","Resource":"*"}]}"#;
-        role.put_policy("p".parse().unwrap(), Arc::new(Policy::parse(text, PolicyKind::INLINE_ROLE).unwrap()));
+        let text =
+            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:*","Resource":"*"}]}"#;
+        role.put_policy(
+            "p".parse().unwrap(),
+            Arc::new(Policy::parse(text, PolicyKind::INLINE_ROLE).unwrap()),
+        );
         let stored = serde_json::to_string(&role).unwrap();
         let back: Identity = serde_json::from_str(&stored).unwrap();
         assert_eq!(back.arn(), role.arn());

@@ -1,6 +1,6 @@
 //! Names of users, roles and inline policies.
 
-use std::{fmt, str::FromStr};
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 

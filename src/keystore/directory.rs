@@ -52,7 +52,10 @@ impl Directory {
         if !path.join(DATABASE_FILE).exists() {
             return match fs::read_dir(path) {
                 Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                    Err(KeystoreError::NotPrivate { path: path.into(), reason: "it belongs to another user".into() })
+                    Err(KeystoreError::NotPrivate {
+                        path: path.into(),
+                        reason: "it belongs to another user".into(),
+                    })
                 }
                 _ => Err(KeystoreError::Missing(path.into())),
             };
@@ -168,7 +171,8 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let file = parent.path().join("f");
         fs::write(&file, b"").unwrap();
-        for (mode, private) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o620, false)] {
+        for (mode, private) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o620, false)]
+        {
             fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
             assert_eq!(check_private(&file).is_ok(), private, "{mode:o}");
         }

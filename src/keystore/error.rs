@@ -104,15 +104,21 @@ impl KeystoreError {
     #[must_use]
     pub fn hints(&self) -> Vec<String> {
         let hint: String = match self {
-            Self::Exists(_) => "choose another place with `--keystore DIR`, or use the one that is there".into(),
+            Self::Exists(_) => {
+                "choose another place with `--keystore DIR`, or use the one that is there".into()
+            }
             Self::NotEmpty(_) => "choose an empty or a new directory with `--keystore DIR`".into(),
             Self::Missing(path) => format!("make one with `keystead init --keystore {}`", path.display()),
             Self::NotPrivate { path, .. } => format!("if it is yours: `chmod -R go= {}`", path.display()),
             Self::Locked { .. } => "wait until that process has ended, or stop it".into(),
             Self::KeyFileInside(_) => "choose a place outside with `--key-file FILE`".into(),
-            Self::KeyFile { .. } => "say where the key file is with `--key-file FILE`; restore it from your copy".into(),
+            Self::KeyFile { .. } => {
+                "say where the key file is with `--key-file FILE`; restore it from your copy".into()
+            }
             Self::KeyFileExists(_) => "choose another place with `--key-file FILE`".into(),
-            Self::WrongSeal("key file") => "say where this keystore's own key file is with `--key-file FILE`".into(),
+            Self::WrongSeal("key file") => {
+                "say where this keystore's own key file is with `--key-file FILE`".into()
+            }
             Self::WrongSeal("passphrase") => "try again; there is no way in without it".into(),
             Self::Keyring(_) => {
                 "unlock the keyring, or make the keystore with `--seal keyfile` or `--seal passphrase`".into()

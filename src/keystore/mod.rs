@@ -16,10 +16,7 @@ mod operations;
 mod recovery;
 mod seal;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -35,9 +32,9 @@ use self::{
 };
 use crate::{
     audit::{
-        AuditLog, LogFault, LogOptions, LogPosition, Record, checkpoint,
+        self, AuditLog, LogFault, LogOptions, LogPosition, Record, Verified, checkpoint,
         directory::{DiskDirectory, LogDirectory, MemoryDirectory},
-        read, verify,
+        read,
     },
     crypto::{
         aead,
@@ -126,7 +123,12 @@ impl Keystore {
     /// # Errors
     ///
     /// When there is something in the directory already, or it, the key file or the keyring cannot be written.
-    pub fn create(directory: &Path, new: NewKeystore, seal: Seal, holder: &str) -> Result<Self, KeystoreError> {
+    pub fn create(
+        directory: &Path,
+        new: NewKeystore,
+        seal: Seal,
+        holder: &str,
+    ) -> Result<Self, KeystoreError> {
         if let Seal::KeyFile(path) = &seal
             && path.exists()
         {
@@ -140,7 +142,8 @@ impl Keystore {
         let sealed = sealing.seal(&root, &identity.id, random)?;
 
         let created = || {
-            let log_directory = DiskDirectory::create(directory.audit()).map_err(KeystoreError::io(directory.audit()))?;
+            let log_directory =
+                DiskDirectory::create(directory.audit()).map_err(KeystoreError::io(directory.audit()))?;
             let log = AuditLog::create(Box::new(log_directory), identity.log_options(signing_key))?;
             // The database comes last: without it there is no keystore.
             let row_key = root.derive(&identity.id, Purpose::RowAuthentication);
@@ -342,10 +345,10 @@ impl Keystore {
     /// # Errors
     ///
     /// What is wrong with it.
-    pub fn audit_verify(&self) -> Result<verify::Verified, KeystoreError> {
+    pub fn audit_verify(&self) -> Result<Verified, KeystoreError> {
         let state = self.door.settle()?;
         let directory = self.log_directory();
-        let verified = verify::verify(&*directory, &self.identity.log_public_key, Some(state));
+        let verified = audit::verify(&*directory, &self.identity.log_public_key, Some(state));
         verified.map_err(|fault| KeystoreError::Audit(fault.into()))
     }
 
@@ -410,9 +413,15 @@ impl Identity {
         Ok((identity.with_log_key(root, &seed, random)?, signing_key))
     }
 
-    fn with_log_key(&self, root: &RootKey, seed: &SecretKey, random: &mut dyn Random) -> Result<Self, KeystoreError> {
+    fn with_log_key(
+        &self,
+        root: &RootKey,
+        seed: &SecretKey,
+        random: &mut dyn Random,
+    ) -> Result<Self, KeystoreError> {
         let wrapping = root.derive(&self.id, Purpose::LogKeyWrapping);
-        let log_key = aead::seal_with_random_nonce(&wrapping, &self.log_public_key, seed.expose_secret(), random)?;
+        let log_key =
+            aead::seal_with_random_nonce(&wrapping, &self.log_public_key, seed.expose_secret(), random)?;
         Ok(Self { log_key, ..self.clone() })
     }
 

@@ -46,7 +46,9 @@ impl Operation for AdvanceClock {
         let settings = call.world().settings();
         let offset = settings.clock_offset_millis.saturating_add(self.by.as_millis());
         if offset > CLOCK_OFFSET_MAX.as_millis() {
-            return Err(CallError::validation(format!("the clock can be moved {CLOCK_OFFSET_MAX} ahead at most")));
+            return Err(CallError::validation(format!(
+                "the clock can be moved {CLOCK_OFFSET_MAX} ahead at most"
+            )));
         }
         let now = call.now().plus(self.by);
         let settings = Settings { clock_offset_millis: offset, ..settings.clone() };

@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 use super::KeystoreError;
 use crate::{
     audit::{
-        AuditLog, EVENT_VERSION, EventType, LogFault, LogPosition, Record, UserIdentity, directory::DiskDirectory, read,
+        AuditLog, EVENT_VERSION, EventType, LogFault, LogPosition, Record, UserIdentity,
+        directory::DiskDirectory, read,
     },
     crypto::random::{Random, SystemRandom},
     kms::{Clock, SystemClock},

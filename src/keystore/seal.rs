@@ -152,7 +152,9 @@ impl Sealing {
             }
             Seal::Passphrase(passphrase) => {
                 if passphrase.len() < PASSPHRASE_BYTES_MIN {
-                    return Err(KeystoreError::NoPassphrase(format!("it needs at least {PASSPHRASE_BYTES_MIN} bytes")));
+                    return Err(KeystoreError::NoPassphrase(format!(
+                        "it needs at least {PASSPHRASE_BYTES_MIN} bytes"
+                    )));
                 }
                 let (salt, cost) = (random.array::<16>()?, RECOMMENDED_COST);
                 let key = argon2id(&passphrase, &salt, cost)?;
@@ -175,7 +177,9 @@ impl Sealing {
         random: &mut dyn Random,
     ) -> Result<Self, KeystoreError> {
         let seal = match &used.seal {
-            SealRecord::KeyFile { path } => Seal::KeyFile(unsealer.key_file().unwrap_or_else(|| path.clone())),
+            SealRecord::KeyFile { path } => {
+                Seal::KeyFile(unsealer.key_file().unwrap_or_else(|| path.clone()))
+            }
             SealRecord::Passphrase { .. } => {
                 Seal::Passphrase(unsealer.passphrase().map_err(KeystoreError::NoPassphrase)?)
             }
@@ -228,7 +232,11 @@ impl SealedRoot {
     }
 
     /// Opens the seal.
-    pub(super) fn open(&self, keystore_id: &str, unsealer: &mut dyn Unsealer) -> Result<RootKey, KeystoreError> {
+    pub(super) fn open(
+        &self,
+        keystore_id: &str,
+        unsealer: &mut dyn Unsealer,
+    ) -> Result<RootKey, KeystoreError> {
         match &self.seal {
             SealRecord::KeyFile { path } => {
                 self.open_with_key_file(keystore_id, &unsealer.key_file().unwrap_or_else(|| path.clone()))
@@ -290,7 +298,8 @@ fn new_name(path: &Path) -> PathBuf {
 /// A key file in the keystore's directory would be copied with it.
 fn outside_of(directory: &Path, path: PathBuf) -> Result<PathBuf, KeystoreError> {
     let parent = path.parent().unwrap_or(Path::new("/"));
-    let real = fs::canonicalize(parent).map_or_else(|_| path.clone(), |parent| parent.join(path.file_name().unwrap_or_default()));
+    let real = fs::canonicalize(parent)
+        .map_or_else(|_| path.clone(), |parent| parent.join(path.file_name().unwrap_or_default()));
     if real.starts_with(directory) { Err(KeystoreError::KeyFileInside(path)) } else { Ok(path) }
 }
 
@@ -308,15 +317,12 @@ fn write_key_file(path: &Path, keystore_id: &str, key: &SecretKey) -> Result<(),
         "# Opens the keystead keystore {keystore_id}. Keep it secret and keep a copy: without it\n\
          # everything in that keystore is lost.\n{KEY_FILE_MARK}"
     );
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(|error| match error.kind() {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(
+        |error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => KeystoreError::KeyFileExists(path.into()),
             _ => KeystoreError::io(path)(error),
-        })?;
+        },
+    )?;
     let written = file
         .write_all(preamble.as_bytes())
         .and_then(|()| file.write_all(digits.as_slice()))
@@ -331,7 +337,8 @@ fn read_key_file(path: &Path) -> Result<SecretKey, KeystoreError> {
     check_private(path)?;
     let mut text = Zeroizing::new(Vec::with_capacity(KEY_FILE_BYTES_MAX as usize));
     file.take(KEY_FILE_BYTES_MAX).read_to_end(&mut text).map_err(|error| refuse(error.to_string()))?;
-    let digits = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(KEY_FILE_MARK.as_bytes()));
+    let digits =
+        text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(KEY_FILE_MARK.as_bytes()));
     let digits = digits.ok_or_else(|| refuse("it is not a keystead key file".into()))?;
     SecretKey::try_from_fill(|key| hex::decode_to_slice(digits, key))
         .map_err(|_| refuse("its key is not 64 hexadecimal digits".into()))
@@ -354,7 +361,8 @@ mod keyring {
     const SERVICE: &str = "keystead";
 
     fn entry(keystore_id: &str, suffix: &str) -> Result<Entry, KeystoreError> {
-        Entry::new(SERVICE, &format!("{keystore_id}{suffix}")).map_err(|error| KeystoreError::Keyring(error.to_string()))
+        Entry::new(SERVICE, &format!("{keystore_id}{suffix}"))
+            .map_err(|error| KeystoreError::Keyring(error.to_string()))
     }
 
     fn read(keystore_id: &str, suffix: &str) -> Result<Option<SecretKey>, KeystoreError> {
@@ -459,7 +467,10 @@ mod tests {
         let root = sealed.open("id", &mut WithoutAsking).unwrap();
         assert!(root.derive("id", Purpose::MaterialWrapping).ct_eq(&key));
         assert!(!root.derive("id", Purpose::RowAuthentication).ct_eq(&key));
-        assert!(matches!(sealed.open("other", &mut WithoutAsking), Err(KeystoreError::WrongSeal("key file"))));
+        assert!(matches!(
+            sealed.open("other", &mut WithoutAsking),
+            Err(KeystoreError::WrongSeal("key file"))
+        ));
 
         fs::remove_file(&file).unwrap();
         assert!(matches!(sealed.open("id", &mut WithoutAsking), Err(KeystoreError::KeyFile { .. })));

@@ -54,7 +54,8 @@ impl Operation for CreateAlias {
         let named = target::<Self::Permission>(call, &self.target_key_id)?;
         let permitted = on_alias_and_keys(call, &self.alias_name, &[&named])?;
         if call.world().alias(&call.account(), &self.alias_name).is_some() {
-            let message = format!("An alias with the name {} already exists", alias_arn(call, &self.alias_name));
+            let message =
+                format!("An alias with the name {} already exists", alias_arn(call, &self.alias_name));
             return Err(CallError::new(ErrorCode::AlreadyExists, message));
         }
         Call::require_not_pending_deletion(&named.key)?;
@@ -98,9 +99,12 @@ impl Operation for UpdateAlias {
         Call::require_not_pending_deletion(&newer.key)?;
         let (was, becomes) = (&older.key, &newer.key);
         if (was.usage, was.spec) != (becomes.usage, becomes.spec) {
-            return Err(CallError::validation("The current and the new key must have the same key usage and key spec"));
+            return Err(CallError::validation(
+                "The current and the new key must have the same key usage and key spec",
+            ));
         }
-        let created = call.world().alias(&call.account(), &self.alias_name).map_or(call.now(), |alias| alias.created);
+        let created =
+            call.world().alias(&call.account(), &self.alias_name).map_or(call.now(), |alias| alias.created);
         let alias = Alias {
             account: call.account(),
             name: self.alias_name.clone(),
@@ -198,7 +202,10 @@ impl Operation for ListAliases {
 
 fn check_name(name: &AliasName) -> Result<(), CallError> {
     if name.is_reserved() {
-        return Err(CallError::new(ErrorCode::InvalidAliasName, "The alias name must not begin with 'alias/aws/'."));
+        return Err(CallError::new(
+            ErrorCode::InvalidAliasName,
+            "The alias name must not begin with 'alias/aws/'.",
+        ));
     }
     Ok(())
 }
@@ -227,9 +234,7 @@ fn on_alias_and_keys<A: crate::policy::Action>(
     for key in keys {
         let _on_key = call.authorize::<A>(key, &KeyConditions::default())?;
     }
-    if let Ok(arn) = arn.parse() {
-        call.note(ResourceEntry { account_id: owner, resource_type: "AWS::KMS::Alias".into(), arn });
-    }
+    call.note(ResourceEntry { account_id: owner, resource_type: "AWS::KMS::Alias".into(), arn });
     Ok(permitted)
 }
 

@@ -30,8 +30,11 @@ impl Authenticated {
             return Ok(Self { facts: PrincipalFacts::new(arn.clone()), identity: None });
         }
         let identity = world.identity(arn).ok_or_else(|| {
-            CallError::new(ErrorCode::InvalidClientTokenId, "The security token included in the request is invalid.")
-                .explained(format!("there is no principal {arn} in this keystore"))
+            CallError::new(
+                ErrorCode::InvalidClientTokenId,
+                "The security token included in the request is invalid.",
+            )
+            .explained(format!("there is no principal {arn} in this keystore"))
         })?;
         let facts = match arn.kind() {
             PrincipalKind::AssumedRole => PrincipalFacts::session(arn.clone(), identity.arn().clone()),
@@ -71,11 +74,13 @@ pub(super) fn user_identity(caller: &Caller, found: Option<&Authenticated>) -> U
     UserIdentity {
         identity_type: Some(if found.is_some() { identity_type(arn) } else { IdentityType::Unknown }),
         principal_id: principal_id(arn, identity),
-        arn: arn.as_str().parse().ok(),
+        arn: Some(arn.clone()),
         account_id: Some(arn.account().clone()),
         access_key_id: None,
         user_name: (arn.kind() == PrincipalKind::User).then(|| arn.name().to_owned()),
-        session_context: identity.filter(|_| arn.kind() == PrincipalKind::AssumedRole).and_then(session_context),
+        session_context: identity
+            .filter(|_| arn.kind() == PrincipalKind::AssumedRole)
+            .and_then(session_context),
         invoked_by: caller.via().map(|service| service.principal().into()),
     }
 }
@@ -101,7 +106,7 @@ fn session_context(role: &Identity) -> Option<SessionContext> {
     let issuer = SessionIssuer {
         issuer_type: "Role".into(),
         principal_id: role.id.to_string(),
-        arn: role.arn().as_str().parse().ok()?,
+        arn: role.arn().clone(),
         account_id: role.account().clone(),
         user_name: role.name().to_string(),
     };

@@ -14,7 +14,10 @@
 
 use super::CallError;
 use crate::{
-    crypto::{aead, kdf, random::{Random, RandomError}},
+    crypto::{
+        aead, kdf,
+        random::{Random, RandomError},
+    },
     model::{EncryptionContext, ErrorCode, KeyArn, MaterialId},
     secret::{SecretBytes, SecretKey},
 };
@@ -53,9 +56,18 @@ impl CiphertextBlob {
     }
 
     /// Opens the blob with the material that it names.
-    pub(super) fn open(&self, material: &SecretKey, context: &EncryptionContext) -> Result<SecretBytes, CallError> {
-        aead::open(&self.call_key(material), &SINGLE_USE_NONCE, &self.aad(context), &self.sealed)
-            .map_err(|_| Self::invalid("its bytes are damaged or the encryption context is not the one it was made with"))
+    pub(super) fn open(
+        &self,
+        material: &SecretKey,
+        context: &EncryptionContext,
+    ) -> Result<SecretBytes, CallError> {
+        aead::open(&self.call_key(material), &SINGLE_USE_NONCE, &self.aad(context), &self.sealed).map_err(
+            |_| {
+                Self::invalid(
+                    "its bytes are damaged or the encryption context is not the one it was made with",
+                )
+            },
+        )
     }
 
     /// Takes a blob apart.
@@ -126,7 +138,8 @@ mod tests {
     use crate::crypto::random::SeededRandom;
 
     fn sealed(context: &[(&str, &str)]) -> (CiphertextBlob, SecretKey) {
-        let key = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse().unwrap();
+        let key =
+            "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse().unwrap();
         let secret = SecretKey::from_slice(&[5; 32]).unwrap();
         let context = EncryptionContext::from_pairs(context.iter().copied()).unwrap();
         let random: &mut dyn Random = &mut SeededRandom::new(3);
@@ -150,7 +163,8 @@ mod tests {
         let (blob, secret) = sealed(&[]);
         let bytes = blob.to_bytes();
         let opens = |bytes: &[u8]| {
-            CiphertextBlob::parse(bytes).is_ok_and(|blob| blob.open(&secret, &EncryptionContext::new()).is_ok())
+            CiphertextBlob::parse(bytes)
+                .is_ok_and(|blob| blob.open(&secret, &EncryptionContext::new()).is_ok())
         };
         assert!(opens(&bytes));
         for bit in 0..bytes.len() * 8 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{
-    Caller, CallError, Service,
+    CallError, Caller,
     authentication::Authenticated,
     conditions::{self, KeyConditions},
     material::Materials,
@@ -14,7 +14,10 @@ use crate::{
     audit::ResourceEntry,
     crypto::random::Random,
     model::{AccountId, AliasName, Arn, ErrorCode, KeyArn, KeyRef, KeyState, Tier, Timestamp},
-    policy::{Action, Authorized, ConditionContext, Decision, NamedPolicy, Policy, Request, Resource, decide},
+    policy::{
+        Action, Authorized, ConditionContext, Decision, NamedPolicy, Policy, Request, Resource, decide,
+        keeps_control,
+    },
     world::{Key, World},
 };
 
@@ -45,11 +48,6 @@ impl Call<'_> {
     /// The world as it is.
     pub(crate) fn world(&self) -> &World {
         self.world
-    }
-
-    /// Who calls.
-    pub(crate) fn caller(&self) -> &Caller {
-        self.caller
     }
 
     /// What time it is.
@@ -83,7 +81,9 @@ impl Call<'_> {
             KeyRef::AliasArn { region: named, .. } if *named != region => {
                 return Err(CallError::not_found(format!("Invalid arn {named}")));
             }
-            KeyRef::AliasArn { account, name, .. } => (self.resolve_alias::<A>(account, name)?, Some(name.clone())),
+            KeyRef::AliasArn { account, name, .. } => {
+                (self.resolve_alias::<A>(account, name)?, Some(name.clone()))
+            }
         };
         let key = match self.world.key(&arn) {
             Some(key) => Arc::clone(key),
@@ -139,9 +139,7 @@ impl Call<'_> {
     /// Remembers a key for the record.
     pub(crate) fn note_key(&mut self, key: &Key) {
         self.hidden |= key.tier == Tier::AwsOwned;
-        if let Ok(arn) = key.arn.to_string().parse() {
-            self.note(ResourceEntry::kms_key(key.arn.account().clone(), arn));
-        }
+        self.note(ResourceEntry::kms_key(&key.arn));
     }
 
     /// Remembers a resource for the record.
@@ -198,11 +196,23 @@ impl Call<'_> {
     }
 
     /// Asks whether the caller may do `A` to something that is not a key: an alias, a bucket, an object.
-    pub(crate) fn authorize_on<A: Action>(&self, arn: &str, owner: AccountId) -> Result<Authorized<A>, CallError> {
+    pub(crate) fn authorize_on<A: Action>(
+        &self,
+        arn: &str,
+        owner: AccountId,
+    ) -> Result<Authorized<A>, CallError> {
         let arn: Arn = arn.parse()?;
         let mut context = conditions::global(self);
         conditions::of_owner(&mut context, &owner);
         self.decide::<A>(&Resource::of_arn(&arn, Some(owner)), &context, None, None)
+    }
+
+    /// Whether the caller could change this key policy again, were it that of `key` (the lockout check).
+    pub(crate) fn keeps_control(&self, key: &KeyArn, policy: &Policy) -> bool {
+        let facts = self.authenticated.facts();
+        let mut context = conditions::global(self);
+        context.resource(&Resource::key(key), facts);
+        keeps_control(policy, facts, key, &context)
     }
 
     fn decide<A: Action>(
@@ -231,7 +241,9 @@ impl Call<'_> {
     pub(crate) fn require_enabled(key: &Key) -> Result<(), CallError> {
         match key.state {
             KeyState::Enabled => Ok(()),
-            KeyState::Disabled => Err(CallError::new(ErrorCode::Disabled, format!("{} is disabled.", key.arn))),
+            KeyState::Disabled => {
+                Err(CallError::new(ErrorCode::Disabled, format!("{} is disabled.", key.arn)))
+            }
             KeyState::PendingDeletion => Err(Self::pending_deletion(key)),
         }
     }

@@ -91,7 +91,9 @@ impl Caller {
             text.parse()?
         } else {
             format!("arn:aws:iam::{account}:{text}").parse().map_err(|_| {
-                ParseError::new(format!("`{text}` names nobody: write `user/NAME`, `role/NAME`, `root` or an ARN"))
+                ParseError::new(format!(
+                    "`{text}` names nobody: write `user/NAME`, `role/NAME`, `root` or an ARN"
+                ))
             })?
         };
         Ok(Self::local(match (arn.kind(), arn.role_name()) {

@@ -1,11 +1,11 @@
 //! What users of the library call: the operations as methods, and a KMS as a source of data keys.
 
 use super::{
-    CallError, Caller, CancelKeyDeletion, CreateAlias, CreateKey, DataKey, DataKeyLength, Decrypt, Decrypted, DeleteAlias,
-    DescribeKey, DisableKey, DisableKeyRotation, Door, EnableKey, EnableKeyRotation, Encrypt, Encrypted, GenerateDataKey,
-    GetKeyPolicy, GetKeyRotationStatus, KeyListEntry, KeyMetadata, KeyRotationStatus, ListKeyRotations, ListKeys,
-    Operation, PutKeyPolicy, ReEncrypt, ReEncrypted, RotateKeyOnDemand, RotationEntry, ScheduleKeyDeletion,
-    ScheduledDeletion,
+    CallError, Caller, CancelKeyDeletion, CreateAlias, CreateKey, DataKey, DataKeyLength, Decrypt, Decrypted,
+    DeleteAlias, DescribeKey, DisableKey, DisableKeyRotation, Door, EnableKey, EnableKeyRotation, Encrypt,
+    Encrypted, GenerateDataKey, GetKeyPolicy, GetKeyRotationStatus, KeyListEntry, KeyMetadata,
+    KeyRotationStatus, ListKeyRotations, ListKeys, Operation, PutKeyPolicy, ReEncrypt, ReEncrypted,
+    RotateKeyOnDemand, RotationEntry, ScheduleKeyDeletion, ScheduledDeletion,
 };
 use crate::{
     envelope::{DataKeyError, DataKeys, DecryptedDataKey, EncryptedDataKeyBlob, GeneratedDataKey},
@@ -135,7 +135,11 @@ impl<'k> KmsDataKeys<'k> {
 }
 
 impl DataKeys for KmsDataKeys<'_> {
-    fn generate_data_key(&self, key: &KeyRef, context: &EncryptionContext) -> Result<GeneratedDataKey, DataKeyError> {
+    fn generate_data_key(
+        &self,
+        key: &KeyRef,
+        context: &EncryptionContext,
+    ) -> Result<GeneratedDataKey, DataKeyError> {
         let operation = GenerateDataKey {
             key_id: key.clone(),
             length: DataKeyLength::Aes256,
@@ -186,7 +190,8 @@ fn whole_key(bytes: &SecretBytes) -> Result<SecretKey, DataKeyError> {
 }
 
 /// AWS has no words for some errors; the machine's owner gets ours then.
-fn data_key_error(error: CallError) -> DataKeyError {
-    let words = if error.message().is_empty() { error.explanation().unwrap_or_default() } else { error.message() };
+pub(crate) fn data_key_error(error: CallError) -> DataKeyError {
+    let words =
+        if error.message().is_empty() { error.explanation().unwrap_or_default() } else { error.message() };
     DataKeyError::new(error.code(), words)
 }

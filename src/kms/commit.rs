@@ -100,7 +100,14 @@ impl Committer {
     /// Starts the writer.
     pub(super) fn start(world: World, sinks: Sinks) -> std::io::Result<Self> {
         let durable = sinks.log.position();
-        let head = Head { world: Arc::new(world), version: 0, queue: Vec::new(), closing: false, failure: None, durable };
+        let head = Head {
+            world: Arc::new(world),
+            version: 0,
+            queue: Vec::new(),
+            closing: false,
+            failure: None,
+            durable,
+        };
         let shared = Arc::new(Shared { head: Mutex::new(head), filled: Condvar::new() });
         let writer = Arc::clone(&shared);
         let thread =
@@ -178,7 +185,8 @@ impl Shared {
 /// Writes one batch: records, then state.
 fn write(sinks: &mut Sinks, queue: &[(Entry, Option<Waiter>)]) -> Result<LogPosition, String> {
     let entries = || queue.iter().map(|(entry, _)| entry);
-    let records: Vec<Vec<u8>> = entries().flat_map(|entry| &entry.records).map(Record::to_canonical_bytes).collect();
+    let records: Vec<Vec<u8>> =
+        entries().flat_map(|entry| &entry.records).map(Record::to_canonical_bytes).collect();
     let position = sinks.log.append_batch(&records).map_err(|error| format!("the audit log: {error}"))?;
     let mut batch = Batch::at(position);
     let mut rows: BTreeMap<RowId, Option<Row>> = BTreeMap::new();

@@ -65,7 +65,12 @@ pub(super) fn of_owner(context: &mut ConditionContext, owner: &AccountId) {
 }
 
 /// The keys of a request about a KMS key.
-pub(super) fn of_key(context: &mut ConditionContext, call: &Call<'_>, named: &NamedKey, more: &KeyConditions<'_>) {
+pub(super) fn of_key(
+    context: &mut ConditionContext,
+    call: &Call<'_>,
+    named: &NamedKey,
+    more: &KeyConditions<'_>,
+) {
     let key = &named.key;
     let resource = Resource::key(&key.arn);
     context.resource(&resource, call.authenticated.facts());

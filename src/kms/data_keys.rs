@@ -134,10 +134,12 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
-        generate::<Self>(call, &self.key_id, self.length, &self.encryption_context, |data_key| EncryptedDataKey {
-            ciphertext_blob: data_key.ciphertext_blob,
-            key_id: data_key.key_id,
-            key_material_id: data_key.key_material_id,
+        generate::<Self>(call, &self.key_id, self.length, &self.encryption_context, |data_key| {
+            EncryptedDataKey {
+                ciphertext_blob: data_key.ciphertext_blob,
+                key_id: data_key.key_id,
+                key_material_id: data_key.key_material_id,
+            }
         })
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Source: "Default key policy" and "AWS managed keys" (KMS developer guide).
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{CallError, Service};
@@ -27,7 +29,11 @@ pub(super) fn default(account: &AccountId) -> Result<KeyPolicy, CallError> {
 }
 
 /// What an AWS managed key has: everybody in the account, by way of the service alone; and the account may look at it.
-pub(super) fn aws_managed(service: Service, account: &AccountId, region: &Region) -> Result<KeyPolicy, CallError> {
+pub(super) fn aws_managed(
+    service: Service,
+    account: &AccountId,
+    region: &Region,
+) -> Result<KeyPolicy, CallError> {
     parse(&json!({
         "Version": "2012-10-17",
         "Id": format!("auto-{}-2", service.name()),
@@ -73,7 +79,9 @@ pub(super) fn aws_owned(service: Service) -> Result<KeyPolicy, CallError> {
 }
 
 fn parse(policy: &Value) -> Result<KeyPolicy, CallError> {
-    let text = serde_json::to_string_pretty(policy).map_err(|error| CallError::internal(error.to_string()))?;
-    let policy = Policy::parse(&text, PolicyKind::Key).map_err(|error| CallError::internal(error.to_string()))?;
-    Ok(KeyPolicy::new(policy))
+    let text =
+        serde_json::to_string_pretty(policy).map_err(|error| CallError::internal(error.to_string()))?;
+    let policy =
+        Policy::parse(&text, PolicyKind::Key).map_err(|error| CallError::internal(error.to_string()))?;
+    Ok(KeyPolicy::new(policy, BTreeMap::new()))
 }

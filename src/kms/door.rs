@@ -86,7 +86,11 @@ impl Door {
 
     /// What a call would come to now, without acting or recording: for work that must not begin in vain. The call itself
     /// is to follow, whatever the answer.
-    pub(crate) fn preview<O: Operation>(&self, caller: &Caller, operation: &O) -> Result<O::Answer, CallError> {
+    pub(crate) fn preview<O: Operation>(
+        &self,
+        caller: &Caller,
+        operation: &O,
+    ) -> Result<O::Answer, CallError> {
         let (snapshot, _) = self.tick()?;
         self.decide(&snapshot, caller, operation).outcome.map(|outcome| outcome.answer)
     }
@@ -290,7 +294,8 @@ fn finished<O: Operation>(
         Err(error) => return vec![failed(record, error)],
         Ok(outcome) => {
             record.response_elements = outcome.response_elements.clone();
-            record.additional_event_data = Some(outcome.additional.clone()).filter(|facts: &Map<_, _>| !facts.is_empty());
+            record.additional_event_data =
+                Some(outcome.additional.clone()).filter(|facts: &Map<_, _>| !facts.is_empty());
         }
     }
     let mut records = vec![record];

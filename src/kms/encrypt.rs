@@ -11,7 +11,9 @@ use super::{
     operation::actions,
 };
 use crate::{
-    model::{CONTEXT_BYTES_MAX, EncryptionAlgorithm, EncryptionContext, ErrorCode, KeyArn, KeyRef, MaterialId},
+    model::{
+        CONTEXT_BYTES_MAX, EncryptionAlgorithm, EncryptionContext, ErrorCode, KeyArn, KeyRef, MaterialId,
+    },
     policy::{Action, Authorized},
     secret::SecretBytes,
 };
@@ -178,13 +180,17 @@ impl Operation for ReEncrypt {
             ..KeyConditions::cryptographic(context)
         };
         let source = (self.ciphertext_blob.as_slice(), self.source_key_id.as_ref());
-        let (blob, named, from) =
-            authorize_ciphertext::<ReEncryptFromPermission>(call, source, &with(&self.source_encryption_context))?;
+        let (blob, named, from) = authorize_ciphertext::<ReEncryptFromPermission>(
+            call,
+            source,
+            &with(&self.source_encryption_context),
+        )?;
         let to = call
             .authorize::<ReEncryptToPermission>(&destination, &with(&self.destination_encryption_context))?;
         Call::require_enabled(&named.key)?;
         Call::require_enabled(&destination.key)?;
-        let plaintext = open_material(call, &from, &named, &blob)?.unseal(&blob, &self.source_encryption_context)?;
+        let plaintext =
+            open_material(call, &from, &named, &blob)?.unseal(&blob, &self.source_encryption_context)?;
         let (material, id) = open_current(call, &to, &destination)?;
         let resealed =
             material.seal(&self.destination_encryption_context, plaintext.expose_secret(), call.random)?;
@@ -220,7 +226,9 @@ fn authorize_ciphertext<A: Action>(
     }
     let blob = blob?;
     let Some(key) = call.world().key(blob.key()).cloned() else {
-        return Err(call.ciphertext_out_of_reach::<A>().explained(format!("the key {} is not in this keystore", blob.key())));
+        return Err(call
+            .ciphertext_out_of_reach::<A>()
+            .explained(format!("the key {} is not in this keystore", blob.key())));
     };
     call.note_key(&key);
     let theirs = *key.arn.account() != call.account();
@@ -284,7 +292,9 @@ pub(super) fn check_length(member: &str, length: usize, most: usize) -> Result<(
 /// Refuses an encryption context longer than KMS takes.
 pub(super) fn check_context(context: &EncryptionContext) -> Result<(), CallError> {
     if context.text_len() > CONTEXT_BYTES_MAX {
-        return Err(CallError::validation(format!("The encryption context must be at most {CONTEXT_BYTES_MAX} bytes.")));
+        return Err(CallError::validation(format!(
+            "The encryption context must be at most {CONTEXT_BYTES_MAX} bytes."
+        )));
     }
     Ok(())
 }

@@ -4,17 +4,13 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Call, CallError, Operation, Outcome,
-    conditions::KeyConditions,
-    default_policy,
-    operation::actions,
-    policies::parse_key_policy,
-    tags::TagResource,
+    Call, CallError, Operation, Outcome, conditions::KeyConditions, default_policy, operation::actions,
+    policies::parse_key_policy, tags::TagResource,
 };
 use crate::{
     model::{
-        EncryptionAlgorithm, ErrorCode, KeyArn, KeyId, KeyManager, KeyOrigin, KeyRef, KeySpec, KeyState, KeyUsage,
-        MaterialId, Tags, Tier, Timestamp,
+        EncryptionAlgorithm, ErrorCode, KeyArn, KeyId, KeyManager, KeyOrigin, KeyRef, KeySpec, KeyState,
+        KeyUsage, MaterialId, Tags, Tier, Timestamp,
     },
     secret::SecretKey,
     world::{Change, Key, KeyPolicy},
@@ -104,7 +100,10 @@ impl KeyMetadata {
 }
 
 /// A time as JSON 1.1 writes it: seconds since the epoch, with a fraction.
-pub(super) fn epoch_seconds<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn epoch_seconds<S: serde::Serializer>(
+    time: &Timestamp,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(time.as_epoch_seconds())
 }
 
@@ -164,7 +163,8 @@ impl Operation for CreateKey {
     const READ_ONLY: bool = false;
 
     fn request_parameters(&self) -> Value {
-        let tags: Vec<Value> = self.tags.iter().map(|(key, value)| json!({"tagKey": key, "tagValue": value})).collect();
+        let tags: Vec<Value> =
+            self.tags.iter().map(|(key, value)| json!({"tagKey": key, "tagValue": value})).collect();
         let mut parameters = Map::new();
         parameters.insert("description".into(), json!(self.description));
         parameters.insert("keySpec".into(), json!(KeySpec::SymmetricDefault));
@@ -311,8 +311,10 @@ impl Operation for ListKeys {
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
         let permitted = call.authorize_any::<Self::Permission>()?;
         let account = call.account();
-        let keys = call.world().keys().filter(|key| *key.arn.account() == account && key.tier != Tier::AwsOwned);
-        let entries = keys.map(|key| KeyListEntry { key_id: key.id().clone(), key_arn: key.arn.clone() }).collect();
+        let keys =
+            call.world().keys().filter(|key| *key.arn.account() == account && key.tier != Tier::AwsOwned);
+        let entries =
+            keys.map(|key| KeyListEntry { key_id: key.id().clone(), key_arn: key.arn.clone() }).collect();
         Ok(Outcome::answer(permitted, entries))
     }
 }

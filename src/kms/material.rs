@@ -56,7 +56,8 @@ impl Materials {
         random: &mut dyn Random,
     ) -> Result<Material, RandomError> {
         let id = MaterialId::from_bytes(random.array()?);
-        let wrapped = aead::seal_with_random_nonce(&self.wrapping, &aad(key, &id), secret.expose_secret(), random)?;
+        let wrapped =
+            aead::seal_with_random_nonce(&self.wrapping, &aad(key, &id), secret.expose_secret(), random)?;
         Ok(Material { id, created, rotation, wrapped })
     }
 
@@ -70,9 +71,9 @@ impl Materials {
         if authorized.resource() != key.arn.to_string() {
             return Err(CallError::internal("a permission for one key was held against another"));
         }
-        let material = key.material(id).ok_or_else(|| {
-            CallError::internal(format!("the key {} has no material {id}", key.arn))
-        })?;
+        let material = key
+            .material(id)
+            .ok_or_else(|| CallError::internal(format!("the key {} has no material {id}", key.arn)))?;
         let secret = self.unwrap(&key.arn, material).map_err(|_| {
             CallError::internal(format!("the material {id} of {} is damaged: it does not unwrap", key.arn))
         })?;
@@ -87,16 +88,17 @@ impl Materials {
         material: &Material,
         random: &mut dyn Random,
     ) -> Result<Material, CallError> {
-        let secret = self
-            .unwrap(key, material)
-            .map_err(|_| CallError::internal(format!("the material {} of {key} does not unwrap", material.id)))?;
+        let secret = self.unwrap(key, material).map_err(|_| {
+            CallError::internal(format!("the material {} of {key} does not unwrap", material.id))
+        })?;
         let aad = aad(key, &material.id);
         let wrapped = aead::seal_with_random_nonce(&newer.wrapping, &aad, secret.expose_secret(), random)?;
         Ok(Material { wrapped, ..material.clone() })
     }
 
     fn unwrap(&self, key: &KeyArn, material: &Material) -> Result<SecretKey, OpenError> {
-        let opened = aead::open_with_leading_nonce(&self.wrapping, &aad(key, &material.id), &material.wrapped)?;
+        let opened =
+            aead::open_with_leading_nonce(&self.wrapping, &aad(key, &material.id), &material.wrapped)?;
         SecretKey::from_slice(opened.expose_secret()).ok_or(OpenError)
     }
 }
@@ -113,7 +115,11 @@ impl OpenMaterial {
     }
 
     /// Opens a blob.
-    pub(super) fn unseal(&self, blob: &CiphertextBlob, context: &EncryptionContext) -> Result<SecretBytes, CallError> {
+    pub(super) fn unseal(
+        &self,
+        blob: &CiphertextBlob,
+        context: &EncryptionContext,
+    ) -> Result<SecretBytes, CallError> {
         blob.open(&self.secret, context)
     }
 }

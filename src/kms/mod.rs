@@ -26,6 +26,8 @@ mod service_event;
 mod service_keys;
 mod state;
 mod tags;
+#[cfg(test)]
+mod tests;
 mod tick;
 
 // The public interface is:
@@ -36,8 +38,8 @@ pub use caller::{Caller, DIRECT_SESSION, Principal, Service};
 pub use client::{Kms, KmsDataKeys};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use data_keys::{
-    DataKey, DataKeyLength, EncryptedDataKey, GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom,
-    NUMBER_OF_BYTES_MAX,
+    DataKey, DataKeyLength, EncryptedDataKey, GenerateDataKey, GenerateDataKeyWithoutPlaintext,
+    GenerateRandom, NUMBER_OF_BYTES_MAX,
 };
 pub use encrypt::{Decrypt, Decrypted, Encrypt, Encrypted, PLAINTEXT_BYTES_MAX, ReEncrypt, ReEncrypted};
 pub use error::CallError;
@@ -48,8 +50,8 @@ pub use operation::{Operation, Outcome};
 pub use policies::{GetKeyPolicy, KEY_POLICY_NAME, ListKeyPolicies, PutKeyPolicy};
 pub use rotation::{
     DisableKeyRotation, EnableKeyRotation, GetKeyRotationStatus, KeyRotationStatus, ListKeyRotations,
-    ON_DEMAND_ROTATIONS_MAX, ROTATION_PERIOD_DEFAULT, ROTATION_PERIOD_MAX, ROTATION_PERIOD_MIN, RotateKeyOnDemand,
-    RotationEntry,
+    ON_DEMAND_ROTATIONS_MAX, ROTATION_PERIOD_DEFAULT, ROTATION_PERIOD_MAX, ROTATION_PERIOD_MIN,
+    RotateKeyOnDemand, RotationEntry,
 };
 pub use state::{
     CancelKeyDeletion, DisableKey, EnableKey, PENDING_WINDOW_MAX, PENDING_WINDOW_MIN, ScheduleKeyDeletion,
@@ -57,6 +59,7 @@ pub use state::{
 };
 pub use tags::{ListResourceTags, TagResource, UntagResource};
 
+pub(crate) use client::data_key_error;
 pub(crate) use commit::Sinks;
 pub(crate) use door::Door;
 pub(crate) use material::Materials;

@@ -76,6 +76,7 @@ macro_rules! actions {
         $(
             $(#[$meta])*
             #[derive(Debug)]
+            #[allow(unreachable_pub, reason = "it is public as an operation's `Permission`, and has no other use")]
             pub struct $name;
 
             impl $crate::policy::Action for $name {

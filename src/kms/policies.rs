@@ -2,9 +2,13 @@
 //!
 //! Source: "Key policies in AWS KMS" (KMS developer guide).
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
-use super::{Call, CallError, Operation, Outcome, call::NamedKey, conditions::KeyConditions, operation::actions};
+use super::{
+    Call, CallError, Operation, Outcome, call::NamedKey, conditions::KeyConditions, operation::actions,
+};
 use crate::{
     model::{ErrorCode, KeyArn, KeyRef},
     policy::{Policy, PolicyKind},
@@ -80,7 +84,8 @@ impl Operation for PutKeyPolicy {
             ..KeyConditions::default()
         };
         let permitted = call.authorize::<Self::Permission>(&named, &conditions)?;
-        let policy = parse_key_policy(call, &named.key.arn, &self.policy, self.bypass_policy_lockout_safety_check)?;
+        let policy =
+            parse_key_policy(call, &named.key.arn, &self.policy, self.bypass_policy_lockout_safety_check)?;
         let mut key = Key::clone(&named.key);
         key.policy = policy;
         Ok(Outcome::changed(permitted, key))
@@ -121,14 +126,23 @@ pub(super) fn parse_key_policy(
 ) -> Result<KeyPolicy, CallError> {
     let malformed = |message: String| CallError::new(ErrorCode::MalformedPolicyDocument, message);
     let policy = Policy::parse(text, PolicyKind::Key).map_err(|error| malformed(error.to_string()))?;
+    let mut principals = BTreeMap::new();
     for principal in policy.principals() {
-        if !call.principal_exists(principal) {
-            return Err(malformed("Policy contains a statement with one or more invalid principals.".into())
+        match call.world().identity(principal) {
+            Some(identity) => principals.insert(principal.clone(), identity.id.to_string()),
+            None => {
+                return Err(malformed(
+                    "Policy contains a statement with one or more invalid principals.".into(),
+                )
                 .explained(format!("there is no principal `{principal}` in this keystore")));
-        }
+            }
+        };
     }
-    if !bypass_lockout_check && call.locks_out(key, &policy) {
-        return Err(malformed("The new key policy will not allow you to update the key policy in the future.".into()));
+    let policy = KeyPolicy::new(policy, principals);
+    if !bypass_lockout_check && !call.keeps_control(key, policy.policy()) {
+        return Err(malformed(
+            "The new key policy will not allow you to update the key policy in the future.".into(),
+        ));
     }
-    Ok(KeyPolicy::new(policy))
+    Ok(policy)
 }

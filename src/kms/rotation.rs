@@ -181,11 +181,15 @@ impl Operation for RotateKeyOnDemand {
         if named.key.on_demand_rotations() >= ON_DEMAND_ROTATIONS_MAX {
             return Err(CallError::new(
                 ErrorCode::LimitExceeded,
-                format!("{} has been rotated on demand {ON_DEMAND_ROTATIONS_MAX} times, which is the most.", named.key.arn),
+                format!(
+                    "{} has been rotated on demand {ON_DEMAND_ROTATIONS_MAX} times, which is the most.",
+                    named.key.arn
+                ),
             ));
         }
         let mut key = Key::clone(&named.key);
-        let material = call.materials.generate(&key.arn, call.now(), Some(RotationType::OnDemand), call.random)?;
+        let material =
+            call.materials.generate(&key.arn, call.now(), Some(RotationType::OnDemand), call.random)?;
         let id = material.id;
         key.materials.push(material);
         let (arn, elements) = (key.arn.clone(), key_arn_element(&key.arn));

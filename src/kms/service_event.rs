@@ -23,7 +23,6 @@ pub(super) fn records(
         return Ok(Vec::new());
     }
     let account = key.arn.account().clone();
-    let resource = key.arn.to_string().parse().map(|arn| ResourceEntry::kms_key(account.clone(), arn));
     Ok(vec![Record {
         event_version: EVENT_VERSION.into(),
         user_identity: UserIdentity::aws_internal(account.clone()),
@@ -41,7 +40,7 @@ pub(super) fn records(
         request_id: None,
         event_id: random_uuid(random)?,
         read_only: false,
-        resources: resource.into_iter().collect(),
+        resources: vec![ResourceEntry::kms_key(&key.arn)],
         event_type: EventType::AwsServiceEvent,
         management_event: true,
         recipient_account_id: account,

@@ -12,7 +12,8 @@ use super::{
 use crate::{
     crypto::random::Random,
     model::{
-        AccountId, AliasName, KeyArn, KeyId, KeyOrigin, KeySpec, KeyState, KeyUsage, ParseError, Tags, Tier, Timestamp,
+        AccountId, AliasName, KeyArn, KeyId, KeyOrigin, KeySpec, KeyState, KeyUsage, ParseError, Tags, Tier,
+        Timestamp,
     },
     world::{Alias, Change, Key, RotationSchedule, World},
 };
@@ -42,8 +43,13 @@ impl ServiceKey {
         random: &mut dyn Random,
     ) -> Result<(KeyArn, Entry), CallError> {
         let key = self.new_key(world, now, materials, random)?;
-        let alias =
-            Alias { account: self.account(), name: self.alias_name()?, target: key.arn.clone(), created: now, updated: now };
+        let alias = Alias {
+            account: self.account(),
+            name: self.alias_name()?,
+            target: key.arn.clone(),
+            created: now,
+            updated: now,
+        };
         let details = json!({"createdFor": self.service().principal(), "keyMetadata": KeyMetadata::of(&key)});
         let records = service_event::records(world, &key, now, "CreateKey", details, random)?;
         let arn = key.arn.clone();
@@ -64,11 +70,16 @@ impl ServiceKey {
             Self::Managed(_, account) => (
                 Tier::AwsManaged,
                 default_policy::aws_managed(service, account, &region)?,
-                format!("Default key that protects my {} objects when no other key is defined", service.display_name()),
+                format!(
+                    "Default key that protects my {} objects when no other key is defined",
+                    service.display_name()
+                ),
             ),
-            Self::Owned(_) => {
-                (Tier::AwsOwned, default_policy::aws_owned(service)?, format!("Owned by {}", service.principal()))
-            }
+            Self::Owned(_) => (
+                Tier::AwsOwned,
+                default_policy::aws_owned(service)?,
+                format!("Owned by {}", service.principal()),
+            ),
         };
         let period = ROTATION_PERIOD_DEFAULT;
         Ok(Key {

@@ -33,7 +33,8 @@ impl Operation for TagResource {
     const READ_ONLY: bool = false;
 
     fn request_parameters(&self) -> Value {
-        let tags: Vec<Value> = self.tags.iter().map(|(key, value)| json!({"tagKey": key, "tagValue": value})).collect();
+        let tags: Vec<Value> =
+            self.tags.iter().map(|(key, value)| json!({"tagKey": key, "tagValue": value})).collect();
         json!({"keyId": self.key_id.to_string(), "tags": tags})
     }
 

@@ -29,7 +29,9 @@ pub(super) fn next(
 }
 
 fn delete(world: &World, key: &Key, due: Timestamp, random: &mut dyn Random) -> Result<Entry, CallError> {
-    let aliases = world.aliases_of(&key.arn).map(|alias| Change::DeleteAlias(alias.account.clone(), alias.name.clone()));
+    let aliases = world
+        .aliases_of(&key.arn)
+        .map(|alias| Change::DeleteAlias(alias.account.clone(), alias.name.clone()));
     let mut changes: Vec<Change> = aliases.collect();
     changes.push(Change::EraseKey(key.arn.clone()));
     let materials: Vec<String> = key.materials.iter().map(|material| material.id.to_string()).collect();
@@ -55,7 +57,8 @@ fn rotate(
         "keyId": key.id(),
     });
     rotated.materials.push(material);
-    rotated.rotation = key.rotation.map(|schedule| RotationSchedule { next: due.plus(schedule.period), ..schedule });
+    rotated.rotation =
+        key.rotation.map(|schedule| RotationSchedule { next: due.plus(schedule.period), ..schedule });
     let changes = vec![Change::PutKey(Box::new(rotated))];
     Ok(Entry { records: service_event::records(world, key, due, "RotateKey", details, random)?, changes })
 }

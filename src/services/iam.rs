@@ -46,7 +46,12 @@ impl<'k> Iam<'k> {
     /// # Errors
     ///
     /// When there is one of that name, or the caller may not.
-    pub fn create_user(&self, caller: &Caller, name: IdentityName, tags: Tags) -> Result<PrincipalArn, CallError> {
+    pub fn create_user(
+        &self,
+        caller: &Caller,
+        name: IdentityName,
+        tags: Tags,
+    ) -> Result<PrincipalArn, CallError> {
         self.door.call(caller, &CreateUser { name, tags })
     }
 
@@ -55,7 +60,12 @@ impl<'k> Iam<'k> {
     /// # Errors
     ///
     /// When there is one of that name, or the caller may not.
-    pub fn create_role(&self, caller: &Caller, name: IdentityName, tags: Tags) -> Result<PrincipalArn, CallError> {
+    pub fn create_role(
+        &self,
+        caller: &Caller,
+        name: IdentityName,
+        tags: Tags,
+    ) -> Result<PrincipalArn, CallError> {
         self.door.call(caller, &CreateRole { name, tags })
     }
 
@@ -202,13 +212,16 @@ fn create<O: Operation<Answer = PrincipalArn>>(
 ) -> Result<Outcome<O>, CallError> {
     let (permitted, arn) = authorize_on_identity::<O::Permission>(call, kind, name)?;
     if call.world().identity(&arn).is_some() {
-        return Err(CallError::new(ErrorCode::EntityAlreadyExists, format!(
-            "{} with name {name} already exists.",
-            match kind {
-                IdentityKind::User => "User",
-                IdentityKind::Role => "Role",
-            }
-        )));
+        return Err(CallError::new(
+            ErrorCode::EntityAlreadyExists,
+            format!(
+                "{} with name {name} already exists.",
+                match kind {
+                    IdentityKind::User => "User",
+                    IdentityKind::Role => "Role",
+                }
+            ),
+        ));
     }
     let random: &mut dyn Random = call.random();
     let id = PrincipalId::from_random(kind, random.array()?);
@@ -250,8 +263,7 @@ fn authorize_on_identity<A: Action>(
         IdentityKind::User => "AWS::IAM::User",
         IdentityKind::Role => "AWS::IAM::Role",
     };
-    if let Ok(arn) = text.parse() {
-        call.note(ResourceEntry { account_id: account, resource_type: resource_type.into(), arn });
-    }
-    Ok((permitted, text.parse()?))
+    let arn = text.parse()?;
+    call.note(ResourceEntry { account_id: account, resource_type: resource_type.into(), arn: text });
+    Ok((permitted, arn))
 }

@@ -1,13 +1,13 @@
 //! A KMS key as the world holds it: what everybody may know, its policy, and its materials under wrap.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
-        Days, KeyArn, KeyId, KeyOrigin, KeySpec, KeyState, KeyUsage, MaterialId, ParseError, RotationType, Tags, Tier,
-        Timestamp,
+        Days, KeyArn, KeyId, KeyOrigin, KeySpec, KeyState, KeyUsage, MaterialId, ParseError, PrincipalArn,
+        RotationType, Tags, Tier, Timestamp,
     },
     policy::{Policy, PolicyKind},
 };
@@ -103,41 +103,56 @@ pub struct Material {
     pub wrapped: Vec<u8>,
 }
 
-/// A key policy, parsed once and kept with its text.
+/// A key policy, parsed once and kept with its text and the unique ids of the principals that it names.
+///
+/// The ids are what counts, as at AWS: a user who is deleted and made again under the same name is somebody else.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct KeyPolicy(Arc<Policy>);
+#[serde(try_from = "StoredKeyPolicy", into = "StoredKeyPolicy")]
+pub struct KeyPolicy {
+    policy: Arc<Policy>,
+    principals: BTreeMap<PrincipalArn, String>,
+}
 
 impl KeyPolicy {
-    /// Takes a parsed key policy.
+    /// Takes a parsed key policy, with the unique id of each principal that it names.
     #[must_use]
-    pub fn new(policy: Policy) -> Self {
-        Self(Arc::new(policy))
+    pub fn new(mut policy: Policy, principals: BTreeMap<PrincipalArn, String>) -> Self {
+        policy.resolve_principals(|arn| principals.get(arn).cloned());
+        Self { policy: Arc::new(policy), principals }
     }
 
     /// The policy.
     #[must_use]
     pub fn policy(&self) -> &Policy {
-        &self.0
+        &self.policy
     }
 
     /// Its text, as it was put.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.0.text()
+        self.policy.text()
     }
 }
 
-impl TryFrom<String> for KeyPolicy {
+/// A key policy as it stands in storage.
+#[derive(Serialize, Deserialize)]
+struct StoredKeyPolicy {
+    text: String,
+    principals: BTreeMap<PrincipalArn, String>,
+}
+
+impl TryFrom<StoredKeyPolicy> for KeyPolicy {
     type Error = ParseError;
 
-    fn try_from(text: String) -> Result<Self, ParseError> {
-        Policy::parse(&text, PolicyKind::Key).map(Self::new).map_err(|error| ParseError::new(error.to_string()))
+    fn try_from(stored: StoredKeyPolicy) -> Result<Self, ParseError> {
+        let policy = Policy::parse(&stored.text, PolicyKind::Key)
+            .map_err(|error| ParseError::new(error.to_string()))?;
+        Ok(Self::new(policy, stored.principals))
     }
 }
 
-impl From<KeyPolicy> for String {
-    fn from(policy: KeyPolicy) -> String {
-        policy.text().to_owned()
+impl From<KeyPolicy> for StoredKeyPolicy {
+    fn from(policy: KeyPolicy) -> Self {
+        Self { text: policy.text().to_owned(), principals: policy.principals }
     }
 }

@@ -109,7 +109,8 @@ impl World {
     pub fn to_rows(&self) -> Vec<Row> {
         let keys = self.keys.values().map(|key| Change::PutKey(Box::new(Key::clone(key))));
         let aliases = self.aliases.values().map(|alias| Change::PutAlias(Alias::clone(alias)));
-        let identities = self.identities.values().map(|one| Change::PutIdentity(Box::new(Identity::clone(one))));
+        let identities =
+            self.identities.values().map(|one| Change::PutIdentity(Box::new(Identity::clone(one))));
         let buckets = self.buckets.values().map(|bucket| Change::PutBucket(Bucket::clone(bucket)));
         let objects = self.objects.values().map(|object| Change::PutObject(Box::new(Object::clone(object))));
         let settings = std::iter::once(Change::PutSettings(self.settings.clone()));
@@ -161,7 +162,7 @@ impl World {
             return self.identities.get(arn);
         }
         let role: IdentityName = arn.role_name()?.parse().ok()?;
-        let role_arn = format!("arn:aws:iam::{}:role/{role}", arn.account()).parse().ok()?;
+        let role_arn: PrincipalArn = format!("arn:aws:iam::{}:role/{role}", arn.account()).parse().ok()?;
         self.identities.get(&role_arn)
     }
 

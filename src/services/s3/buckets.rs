@@ -39,7 +39,8 @@ impl Operation for CreateBucket {
         let permitted = call.authorize_on::<Self::Permission>(&bucket.arn(), bucket.owner.clone())?;
         if let Some(there) = call.world().bucket(&self.bucket) {
             let (code, message) = if there.owner == bucket.owner {
-                let message = "Your previous request to create the named bucket succeeded and you already own it.";
+                let message =
+                    "Your previous request to create the named bucket succeeded and you already own it.";
                 (ErrorCode::BucketAlreadyOwnedByYou, message)
             } else {
                 (ErrorCode::BucketAlreadyExists, "The requested bucket name is not available.")

@@ -49,7 +49,5 @@ fn note(call: &mut Call<'_>, bucket: &Bucket, key: Option<&ObjectKey>) {
         Some(key) => ("AWS::S3::Object", object_arn(&bucket.name, key)),
         None => ("AWS::S3::Bucket", bucket.arn()),
     };
-    if let Ok(arn) = arn.parse() {
-        call.note(ResourceEntry { account_id: bucket.owner.clone(), resource_type: resource_type.into(), arn });
-    }
+    call.note(ResourceEntry { account_id: bucket.owner.clone(), resource_type: resource_type.into(), arn });
 }

@@ -181,7 +181,8 @@ impl Operation for ListObjects {
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
         let bucket = find_bucket(call, &self.bucket)?;
         let permitted = call.authorize_on::<Self::Permission>(&bucket.arn(), bucket.owner.clone())?;
-        let listed = call.world().objects_in(&self.bucket).filter(|o| o.key.as_str().starts_with(&self.prefix));
+        let listed =
+            call.world().objects_in(&self.bucket).filter(|o| o.key.as_str().starts_with(&self.prefix));
         let objects = listed.map(|object| Object::clone(object)).collect();
         Ok(Outcome::answer(permitted, objects))
     }

@@ -16,9 +16,10 @@ use crate::{
     artifact::{self, ArtifactError, Progress, Source, Target},
     crypto::random::{Random, SystemRandom},
     envelope::{
-        DataKeyError, EncryptedDataKey, Keyring, KeyringError, KmsKeyring, NewDataKey, OpenOptions, SealOptions,
+        DataKeyError, EncryptedDataKey, Keyring, KeyringError, KmsKeyring, NewDataKey, OpenOptions,
+        SealOptions,
     },
-    kms::{CallError, Caller, Door, KmsDataKeys, Service, ServiceKey},
+    kms::{CallError, Caller, Door, KmsDataKeys, Service, ServiceKey, data_key_error},
     model::{EncryptionContext, KeyArn, KeyRef},
     secret::SecretKey,
     world::{Bucket, BucketName, Object, ObjectKey},
@@ -72,7 +73,12 @@ impl<'k> S3<'k> {
     /// # Errors
     ///
     /// When there is no such bucket, or the caller may not.
-    pub fn list_objects(&self, caller: &Caller, bucket: BucketName, prefix: &str) -> Result<Vec<Object>, CallError> {
+    pub fn list_objects(
+        &self,
+        caller: &Caller,
+        bucket: BucketName,
+        prefix: &str,
+    ) -> Result<Vec<Object>, CallError> {
         self.door.call(caller, &ListObjects { bucket, prefix: prefix.into() })
     }
 
@@ -95,10 +101,11 @@ impl<'k> S3<'k> {
         }
         let stored = match self.seal(caller, &put, source, progress) {
             Ok(object) => Ok(object),
-            Err(ArtifactError::Seal(error)) if error.kms_answer().is_some() => {
-                Err(error.kms_answer().map_or_else(|| CallError::internal("no answer"), call_error))
-            }
-            Err(error) => return Err(error.into()),
+            Err(ObjectError::Call(error)) => Err(error),
+            Err(ObjectError::Artifact(error)) => match error.kms_answer() {
+                Some(answer) => Err(call_error(answer)),
+                None => return Err(error.into()),
+            },
         };
         put.stored = Some(stored.clone());
         let called = self.door.call(caller, &put);
@@ -126,17 +133,16 @@ impl<'k> S3<'k> {
         put: &PutObject,
         source: Source<'_>,
         progress: &mut dyn FnMut(Progress),
-    ) -> Result<Object, ArtifactError> {
-        let refuse = |error: CallError| ArtifactError::Seal(KeyringError::from(data_key_error(&error)).into());
-        let bucket = self.door.world().map_err(refuse)?.bucket(&put.bucket).map(|bucket| bucket.owner.clone());
+    ) -> Result<Object, ObjectError> {
+        let bucket = self.door.world()?.bucket(&put.bucket).map(|bucket| bucket.owner.clone());
         let owner = bucket.unwrap_or_else(|| caller.account());
         let (as_whom, key) = match &put.encryption {
             Encryption::Aes256 => {
-                let key = self.door.service_key(&ServiceKey::Owned(Service::S3)).map_err(refuse)?;
+                let key = self.door.service_key(&ServiceKey::Owned(Service::S3))?;
                 (Caller::service(Service::S3), KeyRef::Arn(key))
             }
             Encryption::AwsManagedKey => {
-                let key = self.door.service_key(&ServiceKey::Managed(Service::S3, owner)).map_err(refuse)?;
+                let key = self.door.service_key(&ServiceKey::Managed(Service::S3, owner))?;
                 (caller.through(Service::S3), KeyRef::Arn(key))
             }
             Encryption::KmsKey(key) => (caller.through(Service::S3), key.clone()),
@@ -144,19 +150,19 @@ impl<'k> S3<'k> {
         let kms = KmsDataKeys::new(self.door, as_whom);
         let keyring = KmsKeyring::new(&kms, key);
         let context = EncryptionContext::from_pairs([("aws:s3:arn", object_arn(&put.bucket, &put.key))])
-            .map_err(|error| refuse(error.into()))?;
+            .map_err(CallError::from)?;
         let options = SealOptions { context, ..SealOptions::default() };
 
         let random: &mut dyn Random = &mut SystemRandom;
-        let name = random.array::<16>().map(hex::encode).map_err(|error| refuse(error.into()))?;
+        let name = random.array::<16>().map(hex::encode).map_err(CallError::from)?;
         let path = self.objects.join(&name);
         let sealed =
             artifact::seal(source, Target::File(&path), false, &keyring, &options, random, progress)?.message;
         let private = fs::Permissions::from_mode(0o600);
-        fs::set_permissions(&path, private).map_err(|error| refuse(CallError::internal(error.to_string())))?;
-        let recipient = sealed.header.recipients.first();
+        fs::set_permissions(&path, private).map_err(|error| CallError::internal(error.to_string()))?;
+        let recipient = sealed.header.encrypted_data_keys.first();
         let key = recipient.and_then(|recipient| str::from_utf8(&recipient.provider_info).ok()?.parse().ok());
-        let kms_key: KeyArn = key.ok_or_else(|| refuse(CallError::internal("a sealed object names no key")))?;
+        let kms_key: KeyArn = key.ok_or_else(|| CallError::internal("a sealed object names no key"))?;
         Ok(Object {
             bucket: put.bucket.clone(),
             key: put.key.clone(),
@@ -201,6 +207,7 @@ impl<'k> S3<'k> {
             door: self.door,
             caller,
             get: Mutex::new(get),
+            key: object.kms_key.clone(),
         };
         let arn = object_arn(&object.bucket, &object.key);
         let required = EncryptionContext::from_pairs([("aws:s3:arn", arn)]).map_err(CallError::from)?;
@@ -221,7 +228,12 @@ impl<'k> S3<'k> {
     /// # Errors
     ///
     /// When there is no such bucket, or the caller may not.
-    pub fn delete_object(&self, caller: &Caller, bucket: BucketName, key: ObjectKey) -> Result<(), CallError> {
+    pub fn delete_object(
+        &self,
+        caller: &Caller,
+        bucket: BucketName,
+        key: ObjectKey,
+    ) -> Result<(), CallError> {
         if let Some(object) = self.door.call(caller, &DeleteObject { bucket, key })? {
             self.remove(&object);
         }
@@ -237,10 +249,13 @@ impl<'k> S3<'k> {
     /// The files of the store that no object names: left behind when a process was killed.
     pub(crate) fn orphans(&self) -> Vec<PathBuf> {
         let Ok(world) = self.door.world() else { return Vec::new() };
-        let known: std::collections::HashSet<&str> = world.objects().map(|object| object.file.as_str()).collect();
+        let known: std::collections::HashSet<&str> =
+            world.objects().map(|object| object.file.as_str()).collect();
         let Ok(entries) = fs::read_dir(self.objects) else { return Vec::new() };
         let names = entries.flatten().map(|entry| entry.path());
-        names.filter(|path| path.file_name().and_then(|name| name.to_str()).is_none_or(|n| !known.contains(n))).collect()
+        names
+            .filter(|path| path.file_name().and_then(|name| name.to_str()).is_none_or(|n| !known.contains(n)))
+            .collect()
     }
 }
 
@@ -250,6 +265,7 @@ struct RecordedKeyring<'k> {
     door: &'k Door,
     caller: &'k Caller,
     get: Mutex<GetObject>,
+    key: KeyArn,
 }
 
 impl Keyring for RecordedKeyring<'_> {
@@ -266,7 +282,11 @@ impl Keyring for RecordedKeyring<'_> {
         Err(KeyringError::NoSealingKey)
     }
 
-    fn unwrap(&self, encrypted: &[EncryptedDataKey], context: &EncryptionContext) -> Result<SecretKey, KeyringError> {
+    fn unwrap(
+        &self,
+        encrypted: &[EncryptedDataKey],
+        context: &EncryptionContext,
+    ) -> Result<SecretKey, KeyringError> {
         let unwrapped = self.inner.unwrap(encrypted, context);
         let mut get = self.get.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         get.refused = unwrapped.as_ref().err().map(|error| match error.kms_answer() {
@@ -275,7 +295,9 @@ impl Keyring for RecordedKeyring<'_> {
         });
         match self.door.call(self.caller, &*get) {
             Ok(_) => unwrapped,
-            Err(error) => Err(data_key_error(&error).into()),
+            Err(error) => {
+                Err(KeyringError::Kms { key: self.key.clone().into(), source: data_key_error(error) })
+            }
         }
     }
 }
@@ -284,9 +306,3 @@ impl Keyring for RecordedKeyring<'_> {
 fn call_error(answer: &DataKeyError) -> CallError {
     CallError::new(answer.code(), answer.message())
 }
-
-fn data_key_error(error: &CallError) -> DataKeyError {
-    let words = if error.message().is_empty() { error.explanation().unwrap_or_default() } else { error.message() };
-    DataKeyError::new(error.code(), words)
-}
-
