@@ -1,6 +1,6 @@
 //! Checkpoints: the log's position as signed text (C2SP tlog-checkpoint).
 //!
-//! Three lines — origin, size in decimal, root in base64 — in a signed [`note`](super::note). Anybody who keeps one
+//! Three lines — origin, size in decimal, root in base64 — in a signed [`note`]. Anybody who keeps one
 //! can later tell whether the log still holds what it held then.
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};

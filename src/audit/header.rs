@@ -34,6 +34,9 @@ const KIND: &str = "keystead-segment/";
 /// The format of segments that is written here, and the only one that is known.
 const VERSION: &str = "v1";
 
+/// The most records of a log: as many as storage can name, and far from where counting would overflow.
+const RECORDS_MAX: u64 = 1 << 62;
+
 /// What a segment continues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header {
@@ -85,7 +88,7 @@ impl Header {
         }
         let mut field = || lines.next().ok_or(HeaderFault::Malformed);
         let verifier = field()?.parse()?;
-        let size = field()?.parse().map_err(|_| HeaderFault::Malformed)?;
+        let size: u64 = field()?.parse().map_err(|_| HeaderFault::Malformed)?;
         let root = digest(field()?)?;
         let previous_file = match field()? {
             "-" => None,
@@ -93,7 +96,7 @@ impl Header {
         };
         let subtrees = lines.map(digest).collect::<Result<Vec<Hash>, _>>()?;
         let before = Frontier::from_parts(size, subtrees).ok_or(HeaderFault::Malformed)?;
-        if before.root() != root || (size == 0) != previous_file.is_none() {
+        if size > RECORDS_MAX || before.root() != root || (size == 0) != previous_file.is_none() {
             return Err(HeaderFault::Malformed);
         }
         Ok(Self { verifier, before, previous_file })
@@ -140,6 +143,13 @@ mod tests {
             assert!(header.verify(note.as_bytes(), &key.public_key()).is_ok());
             assert!(header.verify(note.as_bytes(), &[1; 32]).is_err());
         }
+    }
+
+    #[test]
+    fn a_size_that_counting_would_overflow_is_refused() {
+        let (key, mut header) = header(1);
+        header.before = Frontier::from_parts(u64::MAX, vec![[1; 32]; 64]).unwrap();
+        assert!(Header::parse_unverified(header.sign(&key).as_bytes()).is_err());
     }
 
     #[test]

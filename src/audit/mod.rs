@@ -1,9 +1,9 @@
 //! The audit log: what happened, in an order and a wording that nobody changes unnoticed.
 //!
 //! A [`Record`] has CloudTrail's shape. [`AuditLog::append_batch`] makes records durable: they go into append-only
-//! segment files (the module [`directory`] says where), become leaves of one Merkle tree (RFC 6962), and each batch ends with a signed [`checkpoint`]
-//! over the tree (C2SP tlog-checkpoint) in the same write and the same fdatasync. So every record that was ever
-//! acknowledged stands below a durable signature. [`verify()`] recomputes all of it from the files.
+//! segment files in a [`directory`] and become leaves of one Merkle tree (RFC 6962), and each batch ends with a signed
+//! [`checkpoint`] over the tree (C2SP tlog-checkpoint), in the same write and the same fdatasync. So every record that
+//! was ever acknowledged stands below a durable signature. [`verify()`] recomputes all of it from the files.
 //!
 //! | attack | stopped by |
 //! |---|---|
@@ -12,6 +12,28 @@
 //! | cutting whole batches off the end, rewriting with the signing key | a [`LogPosition`] kept elsewhere: the state's, a client's |
 //!
 //! Who is root on the machine, holds the signing key and finds no position kept anywhere else can rewrite history.
+//!
+//! ```
+//! use keystead::{
+//!     audit::{AuditLog, LogOptions, checkpoint, directory::MemoryDirectory, read, verify},
+//!     crypto::signature::SigningKey,
+//!     secret::SecretKey,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let directory = MemoryDirectory::new();
+//! let key = SigningKey::from_seed(&SecretKey::from_slice(&[7; 32]).ok_or("32 bytes")?);
+//! let public_key = key.public_key();
+//!
+//! let options = LogOptions::new(key, checkpoint::origin("example"));
+//! let mut log = AuditLog::create(Box::new(directory.clone()), options)?;
+//! let position = log.append_batch(&[br#"{"eventName":"Decrypt"}"#])?;
+//!
+//! assert_eq!(verify(&directory, &public_key, Some(position))?.records, 1);
+//! assert_eq!(read::tail(&directory, 10)?.len(), 1);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod checkpoint;
 pub mod directory;

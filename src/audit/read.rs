@@ -92,11 +92,11 @@ impl Records<'_> {
     /// Makes the next batch ready; answers false at the end.
     fn read_batch(&mut self) -> Result<bool, LogFault> {
         loop {
-            if let Some(segment) = &mut self.segment {
-                if let Some(batch) = segment.next_batch()? {
-                    self.ready.extend(stored(batch).filter(|record| record.sequence >= self.first));
-                    return Ok(true);
-                }
+            if let Some(segment) = &mut self.segment
+                && let Some(batch) = segment.next_batch()?
+            {
+                self.ready.extend(stored(batch).filter(|record| record.sequence >= self.first));
+                return Ok(true);
             }
             let Some(name) = self.names.pop_front() else { return Ok(false) };
             self.segment = Some(SegmentReader::open(self.directory, &name, self.names.is_empty())?);

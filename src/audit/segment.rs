@@ -96,9 +96,7 @@ impl Batch {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, end)| self.bytes.get(start..*end).unwrap_or_default())
     }
-}
 
-impl Batch {
     /// Takes the checkpoint over; answers what is wrong with it.
     fn take_checkpoint(&mut self, payload: &[u8], offset: u64) -> Result<(), &'static str> {
         const MALFORMED: &str = "a checkpoint is not well formed";

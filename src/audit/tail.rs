@@ -11,6 +11,8 @@ use super::frame::{FrameFault, FrameKind, parse_frame};
 
 /// What a disk writes at once or not at all, in bytes.
 const SECTOR_BYTES: u64 = 512;
+/// In how many places a checkpoint is looked for, so that hostile bytes do not cost hours.
+const CANDIDATES_MAX: usize = 10_000;
 
 /// Where a tail stands.
 pub(super) struct Extent {
@@ -66,14 +68,20 @@ fn has_missing_sector(extent: &Extent, tail: &[u8]) -> bool {
 
 /// Where the first checkpoint ends that covers more than the complete batches, wherever it begins.
 fn end_of_later_checkpoint(rest: &[u8], before: u64) -> Option<usize> {
-    let mark = b'C';
-    let starts = rest.iter().enumerate().filter(|(_, byte)| **byte == mark).map(|(start, _)| start);
-    starts.filter_map(|start| Some((start, parse_frame(rest.get(start..)?).ok()?))).find_map(
-        |(start, frame)| {
-            (frame.kind == FrameKind::Checkpoint && frame.sequence > before)
-                .then(|| start + frame.bytes.len())
-        },
-    )
+    // A checkpoint's length is below 64 KiB, so a zero follows its kind. Records are JSON, which has no zeros.
+    let starts = rest.windows(2).enumerate().filter(|(_, pair)| *pair == [b'C', 0]).map(|(start, _)| start);
+    for (looked_at, start) in starts.enumerate() {
+        let frame = rest.get(start..).and_then(|bytes| parse_frame(bytes).ok());
+        match frame {
+            Some(frame) if frame.kind == FrameKind::Checkpoint && frame.sequence > before => {
+                return Some(start + frame.bytes.len());
+            }
+            // No crash leaves so many beginnings of a checkpoint: let it count as one that follows damage.
+            _ if looked_at >= CANDIDATES_MAX => return Some(start),
+            _ => {}
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -129,6 +137,13 @@ mod tests {
             bytes[checkpoint + at] ^= 0x20;
             assert!(judged(&bytes, checkpoint).is_err(), "byte {at} of the checkpoint");
         }
+    }
+
+    #[test]
+    fn bytes_full_of_half_checkpoints_are_judged_quickly() {
+        let mut tail = b"R\0\0\x01".to_vec();
+        tail.extend(b"C\0\x3f\xff".repeat(1 << 18));
+        assert!(judged(&tail, 0).is_err());
     }
 
     #[test]

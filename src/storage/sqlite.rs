@@ -371,6 +371,9 @@ fn configure(connection: &Connection) -> Result<(), StorageError> {
     for (name, value) in [
         ("locking_mode", "EXCLUSIVE"),
         ("synchronous", "FULL"),
+        // On macOS alone fsync does not reach the disk without these.
+        ("fullfsync", "ON"),
+        ("checkpoint_fullfsync", "ON"),
         ("secure_delete", "ON"),
         ("temp_store", "MEMORY"),
         ("cell_size_check", "ON"),

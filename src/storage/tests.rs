@@ -269,7 +269,7 @@ fn a_database_that_is_cut_off_is_damaged() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn a_flipped_bit_is_refused_or_was_not_in_use(at in any::<prop::sample::Index>(), bit in 0..8, early: bool) {
         let place = tempfile::tempdir().unwrap();
