@@ -87,7 +87,7 @@ pub enum KeyringError {
     #[error("the KMS refused key `{key}`: {source}")]
     Kms {
         /// The key that was asked for.
-        key: KeyRef,
+        key: Box<KeyRef>,
         /// What the KMS answered.
         source: DataKeyError,
     },
@@ -95,9 +95,9 @@ pub enum KeyringError {
     #[error("the KMS was asked to use key `{asked}` and used `{answered}`")]
     WrongKeyUsed {
         /// The key that was asked for.
-        asked: KeyRef,
+        asked: Box<KeyRef>,
         /// The key that it answered.
-        answered: KeyArn,
+        answered: Box<KeyArn>,
     },
     /// The message names this raw key, and its data key does not open with it.
     #[error(
@@ -430,7 +430,7 @@ mod tests {
 
     fn refused(code: ErrorCode) -> KeyringError {
         KeyringError::Kms {
-            key: "alias/a".parse().unwrap(),
+            key: Box::new("alias/a".parse().unwrap()),
             source: DataKeyError::new(code, "its own words"),
         }
     }
