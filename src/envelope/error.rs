@@ -87,7 +87,7 @@ pub enum KeyringError {
     #[error("the KMS refused key `{key}`: {source}")]
     Kms {
         /// The key that was asked for.
-        key: Box<KeyRef>,
+        key: KeyRef,
         /// What the KMS answered.
         source: DataKeyError,
     },
@@ -430,7 +430,7 @@ mod tests {
 
     fn refused(code: ErrorCode) -> KeyringError {
         KeyringError::Kms {
-            key: Box::new("alias/a".parse().unwrap()),
+            key: "alias/a".parse().unwrap(),
             source: DataKeyError::new(code, "its own words"),
         }
     }

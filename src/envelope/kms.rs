@@ -230,7 +230,7 @@ fn recipient(asked: &KeyRef, arn: KeyArn, ciphertext: Vec<u8>) -> Result<Encrypt
 }
 
 fn refused(key: &KeyRef) -> impl FnOnce(DataKeyError) -> KeyringError {
-    let key = Box::new(key.clone());
+    let key = key.clone();
     move |source| KeyringError::Kms { key, source }
 }
 
