@@ -1,10 +1,13 @@
 //! What goes wrong with an artifact.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use thiserror::Error;
 
-use crate::envelope::{DataKeyError, ErrorClass, OpenMessageError, SealError, write_failed};
+use crate::envelope::{DataKeyError, ErrorClass, HeaderError, OpenMessageError, SealError, write_failed};
 
 /// Why an artifact could not be sealed or opened. No partial file is left behind.
 #[derive(Debug, Error)]
@@ -62,18 +65,34 @@ pub enum ArtifactError {
         source: io::Error,
     },
     /// Sealing failed.
-    #[error("{0}")]
+    #[error(transparent)]
     Seal(#[from] SealError),
     /// Opening failed.
-    #[error("{0}")]
+    #[error(transparent)]
     Open(#[from] OpenMessageError),
 }
 
 impl ArtifactError {
-    pub(super) fn no_name(path: &std::path::Path) -> Self {
+    pub(super) fn no_name(path: &Path) -> Self {
         match path.is_dir() {
             true => Self::NotAFile { path: path.into(), kind: "a directory" },
             false => Self::NoName,
+        }
+    }
+
+    /// The same error by the name of the file that could not be read or written, when there is one.
+    pub(super) fn naming(self, input: Option<&Path>, output: Option<&Path>) -> Self {
+        match (self, input, output) {
+            (Self::Seal(SealError::Read(source)), Some(path), _)
+            | (Self::Open(OpenMessageError::Read(source)), Some(path), _)
+            | (Self::Open(OpenMessageError::Header(HeaderError::Read(source))), Some(path), _) => {
+                Self::Unreadable { path: path.into(), source }
+            }
+            (Self::Seal(SealError::Write(source)), _, Some(path))
+            | (Self::Open(OpenMessageError::Write(source)), _, Some(path)) => {
+                Self::Unwritable { path: path.into(), source }
+            }
+            (error, _, _) => error,
         }
     }
 
@@ -101,5 +120,26 @@ impl ArtifactError {
             Self::Open(error) => error.kms_answer(),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_with_the_files_name_and_a_stream_has_none() {
+        let full = || SealError::Write(io::ErrorKind::StorageFull.into()).into();
+        let named = ArtifactError::naming(full(), Some(Path::new("in")), Some(Path::new("out")));
+        assert_eq!(named.to_string(), "the disk is full: writing `out` failed");
+        let stream = ArtifactError::naming(full(), Some(Path::new("in")), None);
+        assert_eq!(stream.to_string(), "the disk is full: writing the message failed");
+        let broken = || HeaderError::Read(io::Error::other("the cable came off"));
+        let named = ArtifactError::naming(
+            OpenMessageError::Header(broken()).into(),
+            Some(Path::new("in")),
+            Some(Path::new("out")),
+        );
+        assert_eq!(named.to_string(), "`in` cannot be read: the cable came off");
     }
 }

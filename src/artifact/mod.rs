@@ -11,6 +11,33 @@
 //!   age and gpg follow the umask there; giving more is one `chmod`, and taking back what was read is impossible.
 //! - A symbolic link is followed when it is read (model caches are made of them), and never replaced.
 //!
+//! ```
+//! use keystead::{
+//!     artifact::{self, Source, Target},
+//!     crypto::random::{Random, SystemRandom},
+//!     envelope::{OpenOptions, RawAesKeyring, SealOptions},
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let directory = tempfile::tempdir()?;
+//! # let model = &directory.path().join("model.safetensors");
+//! # std::fs::write(model, b"weights")?;
+//! let random: &mut dyn Random = &mut SystemRandom;
+//! let keyring = RawAesKeyring::new("lab", "laptop", random.secret()?)?;
+//! let (source, target) = (Source::File(model), Target::Beside);
+//! let options = SealOptions::default();
+//! let sealed = artifact::seal(source, target, false, &keyring, &options, random, &mut |_| ())?;
+//! # assert_eq!(sealed.path, Some(directory.path().join("model.safetensors.sealed")));
+//!
+//! let mut plaintext = Vec::new();
+//! let path = sealed.path.unwrap_or_default();
+//! let (source, target) = (Source::File(&path), Target::Stream(&mut plaintext));
+//! artifact::open(source, target, false, &keyring, &OpenOptions::default(), &mut |_| ())?;
+//! assert_eq!(plaintext, b"weights");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A stream as target gets each frame once it is verified. It is whole only when [`open`] answers `Ok`.
 
 mod endpoint;

@@ -51,6 +51,11 @@ impl OutputFile {
         Ok(Self { temporary, target: target.into(), replace })
     }
 
+    /// The name that the file is to have.
+    pub(super) fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// Gives the file its name, once every byte of it is on the disk.
     pub(super) fn commit(self) -> Result<PathBuf, ArtifactError> {
         let Self { temporary, target, replace } = self;

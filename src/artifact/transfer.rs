@@ -51,8 +51,9 @@ pub fn seal(
 ) -> Result<Done<Sealed>, ArtifactError> {
     let mut input = Input::of(source, progress)?;
     let output = input.output_for(target, replace, Readers::AsUmask, sealed_name)?;
-    output.fill(|writer| {
-        let sealed = envelope::seal(&mut input, writer, keyring, options, random)?;
+    output.fill(|writer, target| {
+        let sealed = envelope::seal(&mut input, writer, keyring, options, random)
+            .map_err(|error| ArtifactError::from(error).naming(input.path.as_deref(), target))?;
         input.expect_unchanged()?;
         Ok(sealed)
     })
@@ -74,7 +75,10 @@ pub fn open(
 ) -> Result<Done<Opened>, ArtifactError> {
     let mut input = Input::of(source, progress)?;
     let output = input.output_for(target, replace, Readers::Owner, opened_name)?;
-    output.fill(|writer| Ok(envelope::open(&mut input, writer, keyring, options)?))
+    output.fill(|writer, target| {
+        envelope::open(&mut input, writer, keyring, options)
+            .map_err(|error| ArtifactError::from(error).naming(input.path.as_deref(), target))
+    })
 }
 
 /// A source, with somebody who hears of each read.
@@ -151,15 +155,16 @@ enum Output<'caller> {
 }
 
 impl Output<'_> {
-    /// Fills the output by `fill`, and gives a file its name when that succeeds.
+    /// Fills the output by `fill`, which is told the file's name, and gives the file that name when it succeeds.
     fn fill<T>(
         self,
-        fill: impl FnOnce(&mut dyn Write) -> Result<T, ArtifactError>,
+        fill: impl FnOnce(&mut dyn Write, Option<&Path>) -> Result<T, ArtifactError>,
     ) -> Result<Done<T>, ArtifactError> {
         match self {
-            Self::Stream(stream) => Ok(Done { message: fill(stream)?, path: None }),
+            Self::Stream(stream) => Ok(Done { message: fill(stream, None)?, path: None }),
             Self::File(mut file) => {
-                let message = fill(&mut file)?;
+                let target = file.target().to_path_buf();
+                let message = fill(&mut file, Some(&target))?;
                 Ok(Done { message, path: Some(file.commit()?) })
             }
         }

@@ -95,9 +95,9 @@ pub enum KeyringError {
     #[error("the KMS was asked to use key `{asked}` and used `{answered}`")]
     WrongKeyUsed {
         /// The key that was asked for.
-        asked: KeyRef,
+        asked: Box<KeyRef>,
         /// The key that it answered.
-        answered: KeyArn,
+        answered: Box<KeyArn>,
     },
     /// The message names this raw key, and its data key does not open with it.
     #[error(

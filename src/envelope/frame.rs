@@ -6,6 +6,8 @@
 //! INVARIANT: the IV of a sealed frame is its sequence number, which is used once under a key that is derived for the
 //! message id. Zero is the header's. So no (key, IV) pair is ever used twice.
 
+use std::num::NonZeroU32;
+
 use zeroize::Zeroizing;
 
 use super::{MessageId, SuiteId, header::COMMITMENT_BYTES};
@@ -30,7 +32,7 @@ const HEADER_IV: [u8; IV_BYTES] = [0; IV_BYTES];
 
 /// How many plaintext bytes each frame but the last holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FrameLength(u32);
+pub struct FrameLength(NonZeroU32);
 
 impl FrameLength {
     /// The longest frame that is sealed: a reader must hold a whole frame before it may release a byte of it.
@@ -42,16 +44,15 @@ impl FrameLength {
     ///
     /// When it is 0 or more than [`MAX`](Self::MAX).
     pub fn new(bytes: u32) -> Result<Self, ParseError> {
-        if (1..=Self::MAX).contains(&bytes) {
-            Ok(Self(bytes))
-        } else {
-            Err(ParseError::new(format!("a frame has 1 to {} bytes, not `{bytes}`", Self::MAX)))
-        }
+        NonZeroU32::new(bytes)
+            .filter(|bytes| bytes.get() <= Self::MAX)
+            .map(Self)
+            .ok_or_else(|| ParseError::new(format!("a frame has 1 to {} bytes, not `{bytes}`", Self::MAX)))
     }
 
     /// The number of bytes.
     #[must_use]
-    pub fn get(self) -> u32 {
+    pub fn get(self) -> NonZeroU32 {
         self.0
     }
 }
@@ -59,7 +60,7 @@ impl FrameLength {
 /// 1 MiB: AES is at its full speed, and the overhead is 0.003 %.
 impl Default for FrameLength {
     fn default() -> Self {
-        Self(1024 * 1024)
+        Self(NonZeroU32::MIN.saturating_add(1024 * 1024 - 1))
     }
 }
 
@@ -167,7 +168,7 @@ pub(super) struct SealBuffer {
 
 impl SealBuffer {
     pub(super) fn new(frame_length: FrameLength) -> Self {
-        let frame_length = frame_length.get() as usize;
+        let frame_length = frame_length.get().get() as usize;
         Self { bytes: vec![0; FINAL_HEAD_BYTES + frame_length + TAG_BYTES].into(), frame_length }
     }
 
@@ -215,6 +216,13 @@ mod tests {
         assert!(FrameLength::new(1).is_ok());
         assert!(FrameLength::new(FrameLength::MAX).is_ok());
         assert!(FrameLength::new(FrameLength::MAX + 1).is_err());
+        assert_eq!(FrameLength::default().get().get(), 1_048_576);
+    }
+
+    #[test]
+    fn threads_can_share_a_cipher() {
+        fn assert_shareable<T: Send + Sync>() {}
+        assert_shareable::<MessageCipher>();
     }
 
     #[test]

@@ -160,11 +160,7 @@ impl<'kms> KmsKeyring<'kms> {
         let asked = KeyRef::Arn(arn.clone());
         let answer =
             self.kms.decrypt_data_key(&arn, &encrypted.ciphertext, context).map_err(refused(&asked))?;
-        if answer.key_arn == arn {
-            Ok(answer.plaintext)
-        } else {
-            Err(KeyringError::WrongKeyUsed { asked, answered: answer.key_arn })
-        }
+        if answer.key_arn == arn { Ok(answer.plaintext) } else { Err(wrong_key(&asked, answer.key_arn)) }
     }
 }
 
@@ -224,7 +220,7 @@ fn names(key: &KeyRef, arn: &KeyArn) -> bool {
 /// The encrypted data key of a KMS's answer, once it is by the key that was asked for.
 fn recipient(asked: &KeyRef, arn: KeyArn, ciphertext: Vec<u8>) -> Result<EncryptedDataKey, KeyringError> {
     if !names(asked, &arn) {
-        return Err(KeyringError::WrongKeyUsed { asked: asked.clone(), answered: arn });
+        return Err(wrong_key(asked, arn));
     }
     Ok(EncryptedDataKey {
         provider: PROVIDER.into(),
@@ -236,6 +232,10 @@ fn recipient(asked: &KeyRef, arn: KeyArn, ciphertext: Vec<u8>) -> Result<Encrypt
 fn refused(key: &KeyRef) -> impl FnOnce(DataKeyError) -> KeyringError {
     let key = key.clone();
     move |source| KeyringError::Kms { key, source }
+}
+
+fn wrong_key(asked: &KeyRef, answered: KeyArn) -> KeyringError {
+    KeyringError::WrongKeyUsed { asked: Box::new(asked.clone()), answered: Box::new(answered) }
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@
 //!   and seal it again.
 //! - *A message cut short that looks whole.* Only the final frame ends a message, and it authenticates that it is the
 //!   final one. Bytes that follow it are an error too.
-//! - *A data key that opens two messages of one ciphertext.* Each message commits to its key.
+//! - *One message that opens as two plaintexts under two keys.* Each message commits to its key.
 //! - *Plaintext that nobody verified.* A frame is released after its tag was checked, and nothing before the header's.
 
 mod error;

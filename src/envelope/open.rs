@@ -218,6 +218,7 @@ fn read_growing<'buffer>(
     while read < length {
         let end = length.min(read + read.max(ROOM_BYTES_MIN));
         if buffer.len() < end {
+            buffer.reserve_exact(end - buffer.len());
             buffer.resize(end, 0);
         }
         reader.read_exact(buffer.split_at_mut(end).0.split_at_mut(read).1)?;
@@ -230,5 +231,24 @@ fn read_error(error: io::Error) -> OpenMessageError {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => OpenMessageError::Truncated,
         _ => OpenMessageError::Read(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_made_as_the_bytes_come() {
+        let mut buffer = Vec::new();
+        let error = read_growing(&mut [7; 100].as_slice(), &mut buffer, u32::MAX as usize).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(buffer.capacity(), ROOM_BYTES_MIN);
+        let five_steps = 5 * ROOM_BYTES_MIN;
+        let mut reader = io::repeat(7).take(five_steps as u64);
+        assert!(read_growing(&mut reader, &mut buffer, u32::MAX as usize).is_err());
+        assert!(buffer.capacity() <= 2 * five_steps, "{}", buffer.capacity());
+        assert_eq!(read_growing(&mut [8; 3].as_slice(), &mut buffer, 3).unwrap(), [8; 3]);
+        assert!(read_growing(&mut io::empty(), &mut buffer, 0).unwrap().is_empty());
     }
 }

@@ -1,9 +1,6 @@
 //! Sealing a stream as a message (AWS Encryption SDK specification, "Encrypt"), in the memory of one frame.
 
-use std::{
-    io::{self, BufWriter, Read, Write},
-    num::NonZeroU32,
-};
+use std::io::{self, BufWriter, Read, Write};
 
 use super::{
     CommitmentPolicy, Content, EncryptedDataKey, FrameLength, HEADER_BYTES_MAX, Header, Keyring, MessageId,
@@ -104,9 +101,7 @@ fn new_message(
         message_id,
         context: options.context.clone(),
         encrypted_data_keys: new.encrypted,
-        content: Content::Framed {
-            frame_length: NonZeroU32::new(options.frame_length.get()).unwrap_or(NonZeroU32::MIN),
-        },
+        content: Content::Framed { frame_length: options.frame_length.get() },
         commitment: *commitment.expose_secret(),
     };
     Ok((header, cipher))
@@ -134,7 +129,7 @@ fn seal_body(
         }
         // The last number is the final frame's alone: before a regular frame it would read as the end mark.
         if sequence == END_MARK {
-            return Err(SealError::TooLong { frame_length: frame_length.get() });
+            return Err(SealError::TooLong { frame_length: frame_length.get().get() });
         }
         writer.write(buffer.seal(cipher, Part::Regular, sequence, length))?;
         sequence += 1;

@@ -213,14 +213,11 @@ fn an_unframed_body_opens_and_one_that_claims_too_much_does_not() {
 }
 
 #[test]
-fn a_frame_length_of_4_gib_costs_nothing_until_the_bytes_come() {
-    let started = std::time::Instant::now();
+fn a_frame_length_of_4_gib_is_only_a_claim() {
     let message = forged(u32::MAX, |_| [&[0, 0, 0, 1], [0; 12].as_slice(), &[0; 50]].concat());
     let (plaintext, result) = opened(&message);
     assert!(matches!(result, Err(OpenMessageError::Truncated)));
     assert!(plaintext.is_empty());
-    // Zeroing 4 GiB takes longer than this on any machine.
-    assert!(started.elapsed().as_millis() < 200, "{:?}", started.elapsed());
     let (plaintext, result) = opened(&forged(u32::MAX, |cipher| final_frame(cipher, 1, b"short")));
     assert_eq!((result.unwrap().plaintext_bytes, plaintext.as_slice()), (5, &b"short"[..]));
 }
