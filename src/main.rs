@@ -1,1 +1,3 @@
+//! The `keystead` command.
+
 fn main() {}

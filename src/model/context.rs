@@ -32,7 +32,7 @@ impl EncryptionContext {
     ///
     /// # Errors
     ///
-    /// When the key is empty or already there, or when the whole would be longer than [`SERIALISED_BYTES_MAX`]
+    /// When the key is empty or already there, or when the whole would be longer than 65,535
     /// bytes.
     pub fn insert(&mut self, key: impl Into<String>, value: impl Into<String>) -> Result<(), ParseError> {
         let (key, value) = (key.into(), value.into());
