@@ -2,6 +2,8 @@
 
 pub mod artifact;
 pub mod audit;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod crypto;
 pub mod envelope;
 pub mod iam;

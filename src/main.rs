@@ -1,3 +1,7 @@
-//! The `keystead` command.
+//! The `keystead` command: parse, run, exit.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    keystead::cli::main()
+}

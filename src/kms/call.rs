@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::{
     CallError, Caller,
     authentication::Authenticated,
@@ -15,8 +13,8 @@ use crate::{
     crypto::random::Random,
     model::{AccountId, AliasName, Arn, ErrorCode, KeyArn, KeyRef, KeyState, Tier, Timestamp},
     policy::{
-        Action, Authorized, ConditionContext, Decision, NamedPolicy, Policy, Request, Resource, decide,
-        keeps_control,
+        Action, Authorized, CheckType, ConditionContext, Decision, DecisionEffect, NamedPolicy, Policy,
+        Request, Resource, decide, keeps_control,
     },
     world::{Key, World},
 };
@@ -260,5 +258,15 @@ impl Call<'_> {
 
 /// One line for the owner of the machine: which layer decided, and what it lacked.
 fn explain(decision: &Decision) -> String {
-    json!({"decidedBy": decision.deciding().as_str(), "effect": decision.effect()}).to_string()
+    let why = match (decision.effect(), decision.deciding()) {
+        (DecisionEffect::ExplicitDeny, check) => {
+            return format!("a Deny statement matches ({check}), and no Allow outweighs it");
+        }
+        (_, CheckType::Resource) => {
+            "the key policy neither allows the caller nor leaves it to the account's identity policies"
+        }
+        (_, CheckType::Principal) => "no identity policy of the caller allows it on this resource",
+        (_, check) => return format!("the check that does not allow it is {check}"),
+    };
+    why.into()
 }

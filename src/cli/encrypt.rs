@@ -1,0 +1,112 @@
+//! `keystead encrypt`
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::{
+    error::CommandError,
+    global::Global,
+    keyring::{ContextArgs, RawAes},
+    output,
+    progress::Meter,
+    stream::{with_source, with_target},
+};
+use crate::{
+    artifact::{self, Done},
+    crypto::random::SystemRandom,
+    envelope::{FrameLength, Keyring, KmsKeyring, MultiKeyring, SealOptions, Sealed},
+    model::{KeyRef, ParseError},
+};
+
+/// Encrypt a file
+///
+/// Example: keystead encrypt model.safetensors --key alias/models --context project=tour
+///
+/// The result is an AWS Encryption SDK message, by default in FILE.sealed. Any of the given keys opens it. `-` is
+/// standard input or output.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Encrypt {
+    /// The file, or `-`
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+    /// A KMS key: id, ARN, alias name or alias ARN; repeatable
+    #[arg(long = "key", value_name = "KEY", required_unless_present = "raw_aes")]
+    keys: Vec<KeyRef>,
+    #[command(flatten)]
+    context: ContextArgs,
+    /// A raw AES-256 key, for work without any KMS; repeatable
+    #[arg(long, value_name = "NAMESPACE,NAME,KEYFILE")]
+    raw_aes: Vec<RawAes>,
+    /// Where to write [default: PATH.sealed]
+    #[arg(short, long, value_name = "OUT")]
+    output: Option<PathBuf>,
+    /// Replace the output if it exists
+    #[arg(long)]
+    force: bool,
+    /// How many bytes each frame holds
+    #[arg(long, value_name = "BYTES", default_value = "1048576", value_parser = frame_length)]
+    frame_length: FrameLength,
+}
+
+fn frame_length(text: &str) -> Result<FrameLength, ParseError> {
+    FrameLength::new(text.parse().map_err(|_| ParseError::new(format!("`{text}` is not a number of bytes")))?)
+}
+
+impl Encrypt {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
+        let options = SealOptions {
+            context: self.context.context()?,
+            frame_length: self.frame_length,
+            ..SealOptions::default()
+        };
+        let raw = self.raw_aes.iter().map(RawAes::keyring).collect::<Result<Vec<_>, _>>()?;
+        let sealed = match self.keys.split_first() {
+            None => {
+                let mut raw = raw.into_iter();
+                let first = raw.next().ok_or_else(|| CommandError::usage("no key was given"))?;
+                self.seal(&raw.fold(MultiKeyring::new(first), MultiKeyring::with), &options)?
+            }
+            Some((first, others)) => {
+                let (keystore, caller) = global.session()?;
+                let kms = keystore.kms().data_keys(caller);
+                let keyring =
+                    others.iter().cloned().fold(KmsKeyring::new(&kms, first.clone()), KmsKeyring::with);
+                self.seal(&raw.into_iter().fold(MultiKeyring::new(keyring), MultiKeyring::with), &options)?
+            }
+        };
+        tell(global, sealed.path.as_deref(), &sealed)
+    }
+
+    fn seal(&self, keyring: &dyn Keyring, options: &SealOptions) -> Result<Done<Sealed>, CommandError> {
+        let mut meter = Meter::new();
+        let progress = &mut |progress| meter.update(progress);
+        with_source(&self.path, |source| {
+            with_target(&self.path, self.output.as_deref(), |target| {
+                Ok(artifact::seal(source, target, self.force, keyring, options, &mut SystemRandom, progress)?)
+            })
+        })
+    }
+}
+
+fn tell(global: &Global, path: Option<&Path>, sealed: &Done<Sealed>) -> Result<(), CommandError> {
+    let message = &sealed.message;
+    let recipients = message.header.encrypted_data_keys.len();
+    // Standard output may hold the message itself.
+    let Some(path) = path else { return Ok(()) };
+    if global.json {
+        return output::json(&serde_json::json!({
+            "Path": path,
+            "MessageId": message.header.message_id,
+            "Recipients": recipients,
+            "PlaintextBytes": message.plaintext_bytes,
+            "MessageBytes": message.message_bytes,
+            "Frames": message.frames,
+        }));
+    }
+    output::line(&path.display().to_string())?;
+    let keys = if recipients == 1 { "1 key".into() } else { format!("{recipients} keys") };
+    output::say(&format!("sealed {} for {keys}", output::bytes(message.plaintext_bytes)));
+    Ok(())
+}

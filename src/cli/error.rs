@@ -1,0 +1,176 @@
+//! What a command says when it fails: `error: …`, then `hint: …` lines.
+
+use std::{fmt::Display, io::Write};
+
+use super::{
+    exit::Exit,
+    output::{ERROR_STYLE, HINT_STYLE, printable},
+};
+use crate::{
+    artifact::{ArtifactError, KeyFileError},
+    audit::{Finding, LogError},
+    envelope::{DataKeyError, ErrorClass},
+    keystore::KeystoreError,
+    kms::CallError,
+    model::{ErrorCode, ParseError},
+    services::s3::ObjectError,
+    storage::StorageError,
+};
+
+/// A command that failed.
+#[derive(Debug)]
+pub(super) struct CommandError {
+    exit: Exit,
+    message: String,
+    hints: Vec<String>,
+}
+
+impl CommandError {
+    /// A failure with this message: one lower-case sentence.
+    pub(super) fn new(exit: Exit, message: impl Display) -> Self {
+        Self { exit, message: message.to_string(), hints: Vec::new() }
+    }
+
+    /// The command line makes no sense.
+    pub(super) fn usage(message: impl Display) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// With what to do next.
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Says it on standard error.
+    pub(super) fn report(self) -> Exit {
+        let mut stderr = anstream::stderr().lock();
+        let (error, hint) = (ERROR_STYLE, HINT_STYLE);
+        // When standard error is gone there is nobody to tell.
+        let _unsaid = writeln!(stderr, "{error}error:{error:#} {}", printable(&self.message));
+        for line in &self.hints {
+            let _unsaid = writeln!(stderr, "{hint}hint:{hint:#} {}", printable(line));
+        }
+        self.exit
+    }
+}
+
+impl From<std::io::Error> for CommandError {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            // Whoever read our output has seen enough.
+            std::io::ErrorKind::BrokenPipe => {
+                Self::new(Exit::Failed, "the output was closed before all was written")
+            }
+            _ => Self::new(Exit::Failed, format!("cannot write the output: {error}")),
+        }
+    }
+}
+
+impl From<CallError> for CommandError {
+    fn from(error: CallError) -> Self {
+        let exit = Exit::from(ErrorClass::of_code(error.code()));
+        let words = if error.message().is_empty() {
+            error.explanation().unwrap_or_default()
+        } else {
+            error.message()
+        };
+        let mut command_error = Self::new(exit, format!("{}: {words}", error.code()));
+        if let Some(why) = error.explanation().filter(|why| *why != words) {
+            command_error = command_error.hint(why);
+        }
+        match next_step(error.code()) {
+            Some(step) => command_error.hint(step),
+            None => command_error,
+        }
+    }
+}
+
+/// What usually helps against an error of a call.
+fn next_step(code: ErrorCode) -> Option<&'static str> {
+    match code {
+        ErrorCode::Disabled => Some("enable it with `keystead key enable KEY`"),
+        ErrorCode::KmsInternal => {
+            Some("nothing more is answered until the cause is mended and the command run again")
+        }
+        ErrorCode::NotFound => {
+            Some("see which keys there are with `keystead key list`, and aliases with `keystead alias list`")
+        }
+        ErrorCode::NoSuchBucket => Some("make it with `keystead s3 mb s3://NAME`"),
+        ErrorCode::InvalidClientTokenId => {
+            Some("name somebody who exists with `--as user/NAME`, `--as role/NAME` or `--as root`")
+        }
+        _ => None,
+    }
+}
+
+impl From<&DataKeyError> for CommandError {
+    fn from(error: &DataKeyError) -> Self {
+        CallError::new(error.code(), error.message()).into()
+    }
+}
+
+impl From<ArtifactError> for CommandError {
+    fn from(error: ArtifactError) -> Self {
+        if let Some(answer) = error.kms_answer() {
+            return answer.into();
+        }
+        let command_error = Self::new(error.class().into(), &error);
+        match error {
+            ArtifactError::Exists { .. } => {
+                command_error.hint("replace it with `--force`, or name another with `-o`")
+            }
+            ArtifactError::NotASealedName { .. } | ArtifactError::NoName => {
+                command_error.hint("use `-o OUT`")
+            }
+            _ if error.class() == ErrorClass::Integrity => {
+                command_error.hint("nothing was written; get the file again from where it came")
+            }
+            _ => command_error,
+        }
+    }
+}
+
+impl From<ObjectError> for CommandError {
+    fn from(error: ObjectError) -> Self {
+        match error {
+            ObjectError::Call(error) => error.into(),
+            ObjectError::Artifact(error) => error.into(),
+        }
+    }
+}
+
+impl From<KeyFileError> for CommandError {
+    fn from(error: KeyFileError) -> Self {
+        Self::new(error.class().into(), error)
+    }
+}
+
+impl From<KeystoreError> for CommandError {
+    fn from(error: KeystoreError) -> Self {
+        let exit = match &error {
+            KeystoreError::Call(_) => Exit::Failed,
+            KeystoreError::WrongSeal(_) | KeystoreError::Damaged(_) | KeystoreError::Torn(_) => {
+                Exit::Integrity
+            }
+            KeystoreError::Storage(
+                StorageError::Damaged { .. } | StorageError::RowForged { .. } | StorageError::StateForged,
+            ) => Exit::Integrity,
+            KeystoreError::Audit(LogError::Fault(fault)) if fault.finding() != Finding::Unreadable => {
+                Exit::Integrity
+            }
+            _ => Exit::Failed,
+        };
+        let hints = error.hints();
+        if let KeystoreError::Call(error) = error {
+            return error.into();
+        }
+        Self { exit, message: error.to_string(), hints }
+    }
+}
+
+impl From<ParseError> for CommandError {
+    fn from(error: ParseError) -> Self {
+        Self::usage(error)
+    }
+}

@@ -1,0 +1,176 @@
+//! The flags of every command, and the keystore that they name.
+
+use std::{
+    fs::File,
+    io::{IsTerminal, Read},
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, ValueEnum};
+use zeroize::Zeroizing;
+
+use super::{error::CommandError, exit::Exit};
+use crate::{
+    keystore::{Keystore, Unsealer},
+    kms::Caller,
+    secret::SecretBytes,
+};
+
+/// A passphrase is a line; more is a mistake.
+const PASSPHRASE_BYTES_MAX: usize = 1024;
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(super) struct Global {
+    /// The keystore's directory [default: keystead in the user's data directory]
+    #[arg(long, global = true, env = "KEYSTEAD_KEYSTORE", value_name = "DIR", hide_env_values = true)]
+    keystore: Option<PathBuf>,
+    /// Who calls: `user/NAME`, `role/NAME`, `root` or an ARN [default: user/admin]
+    #[arg(long = "as", global = true, env = "KEYSTEAD_AS", value_name = "WHO", hide_env_values = true)]
+    caller: Option<String>,
+    /// Print facts as JSON
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// When to use colour
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(super) color: Color,
+    /// The key file that opens the keystore, when it is not where it was made
+    #[arg(long, global = true, env = "KEYSTEAD_KEY_FILE", value_name = "FILE", hide_env_values = true)]
+    pub(super) key_file: Option<PathBuf>,
+    /// Read the keystore's passphrase from the first line of this file
+    #[arg(
+        long,
+        global = true,
+        env = "KEYSTEAD_PASSPHRASE_FILE",
+        value_name = "FILE",
+        hide_env_values = true
+    )]
+    pub(super) passphrase_file: Option<PathBuf>,
+    /// Read the keystore's passphrase from this open file descriptor
+    #[arg(long, global = true, value_name = "N", conflicts_with = "passphrase_file")]
+    pub(super) passphrase_fd: Option<u32>,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl Color {
+    pub(super) fn apply(self) {
+        match self {
+            Self::Auto => anstream::ColorChoice::Auto,
+            Self::Always => anstream::ColorChoice::Always,
+            Self::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+}
+
+impl Global {
+    /// The keystore's directory: as the flag or the variable says, else in the user's data directory.
+    pub(super) fn directory(&self) -> Result<PathBuf, CommandError> {
+        if let Some(directory) = &self.keystore {
+            return Ok(directory.clone());
+        }
+        dirs::data_dir().map(|data| data.join("keystead")).ok_or_else(|| {
+            CommandError::new(Exit::Failed, "there is no data directory for this user")
+                .hint("say where the keystore is with `--keystore DIR`")
+        })
+    }
+
+    /// Opens the keystore.
+    pub(super) fn open(&self) -> Result<Keystore, CommandError> {
+        Ok(Keystore::open(&self.directory()?, &mut self.unsealer(), &holder())?)
+    }
+
+    /// Opens the keystore and finds who calls.
+    pub(super) fn session(&self) -> Result<(Keystore, Caller), CommandError> {
+        let keystore = self.open()?;
+        let caller = match &self.caller {
+            None => keystore.administrator(),
+            Some(name) => keystore.caller(name)?,
+        };
+        Ok((keystore, caller))
+    }
+
+    /// Opens seals with what the flags name, asking at the terminal for what they do not.
+    pub(super) fn unsealer(&self) -> Flags<'_> {
+        Flags { global: self }
+    }
+
+    /// A new passphrase: from the flags, else asked twice.
+    pub(super) fn new_passphrase(&self) -> Result<SecretBytes, CommandError> {
+        if let Some(passphrase) = self.passphrase_from_flags() {
+            return passphrase.map_err(|why| CommandError::new(Exit::Failed, why));
+        }
+        let first = ask("New passphrase: ").map_err(no_terminal)?;
+        let second = ask("The same again: ").map_err(no_terminal)?;
+        if first.ct_eq(&second) {
+            Ok(first)
+        } else {
+            Err(CommandError::new(Exit::Failed, "the two passphrases differ"))
+        }
+    }
+
+    fn passphrase_from_flags(&self) -> Option<Result<SecretBytes, String>> {
+        let (name, path) = match (&self.passphrase_file, self.passphrase_fd) {
+            (Some(path), _) => (format!("`{}`", path.display()), path.clone()),
+            (None, Some(number)) => (format!("descriptor {number}"), format!("/dev/fd/{number}").into()),
+            (None, None) => return None,
+        };
+        Some(first_line(&path).map_err(|error| format!("cannot read the passphrase from {name}: {error}")))
+    }
+}
+
+/// What this process tells others who want the keystore: the command's words, without its operands.
+pub(super) fn holder() -> String {
+    let words =
+        std::env::args().skip(1).take_while(|word| !word.starts_with('-') && !word.contains(['/', '=', '.']));
+    std::iter::once("keystead".to_owned()).chain(words.take(2)).collect::<Vec<_>>().join(" ")
+}
+
+/// Opens seals with what the flags name.
+pub(super) struct Flags<'g> {
+    global: &'g Global,
+}
+
+impl Unsealer for Flags<'_> {
+    fn key_file(&self) -> Option<PathBuf> {
+        self.global.key_file.clone()
+    }
+
+    fn passphrase(&mut self) -> Result<SecretBytes, String> {
+        self.global.passphrase_from_flags().unwrap_or_else(|| ask("Passphrase: "))
+    }
+}
+
+fn ask(prompt: &str) -> Result<SecretBytes, String> {
+    if !std::io::stdin().is_terminal() {
+        return Err("this keystore is sealed with a passphrase, and there is no terminal to ask at".into());
+    }
+    let typed = rpassword::prompt_password(prompt).map_err(|error| error.to_string())?;
+    Ok(SecretBytes::new(typed.into_bytes()))
+}
+
+fn no_terminal(why: String) -> CommandError {
+    CommandError::new(Exit::Failed, why).hint("use `--passphrase-file FILE` or `--passphrase-fd N`")
+}
+
+fn first_line(path: &Path) -> std::io::Result<SecretBytes> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(PASSPHRASE_BYTES_MAX + 1));
+    let limit = u64::try_from(PASSPHRASE_BYTES_MAX + 1).unwrap_or(u64::MAX);
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    if bytes.len() > PASSPHRASE_BYTES_MAX {
+        return Err(std::io::Error::other(format!("it is longer than {PASSPHRASE_BYTES_MAX} bytes")));
+    }
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    Ok(line.strip_suffix(b"\r").unwrap_or(line).into())
+}

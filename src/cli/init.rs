@@ -1,0 +1,110 @@
+//! `keystead init`
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::{
+    error::CommandError,
+    exit::Exit,
+    global::{Global, holder},
+    output,
+};
+use crate::{
+    crypto::random::{Random, SystemRandom},
+    keystore::{ADMINISTRATOR, Keystore, NewKeystore, Seal},
+    model::{AccountId, Region},
+};
+
+/// Make a keystore
+///
+/// Example: keystead init
+///
+/// The keystore is one directory. What opens it lies elsewhere: in a key file (the default), in a passphrase, or in the
+/// operating system's keyring. Keep a copy of the key file: without it everything in the keystore is lost.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Init {
+    /// What seals the keystore's root key
+    #[arg(long, value_enum, default_value_t = SealKind::Keyfile, value_name = "KIND")]
+    seal: SealKind,
+    /// The account that commands work in
+    #[arg(long, default_value = "111122223333", value_name = "12 DIGITS")]
+    account: AccountId,
+    /// The Region of all keys
+    #[arg(long, default_value = "us-east-1", value_name = "REGION")]
+    region: Region,
+    /// Make what this file describes: people, roles, buckets, keys and policies
+    #[arg(long, value_name = "FILE.toml")]
+    from: Option<PathBuf>,
+}
+
+/// What seals the root key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SealKind {
+    /// A key file outside of the keystore
+    Keyfile,
+    /// A passphrase
+    Passphrase,
+    /// The operating system's keyring
+    Keyring,
+}
+
+impl Init {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
+        let directory = global.directory()?;
+        let seal = match self.seal {
+            SealKind::Keyfile => Seal::KeyFile(match &global.key_file {
+                Some(path) => path.clone(),
+                None => default_key_file(&directory)?,
+            }),
+            SealKind::Passphrase => Seal::Passphrase(global.new_passphrase()?),
+            SealKind::Keyring => Seal::Keyring,
+        };
+        let new = NewKeystore { account: self.account.clone(), region: self.region.clone() };
+        let keystore = Keystore::create(&directory, new, seal, &holder())?;
+        let made = 0;
+        self.tell(global, &keystore, made)
+    }
+
+    fn tell(&self, global: &Global, keystore: &Keystore, made: usize) -> Result<(), CommandError> {
+        let path = keystore.path().unwrap_or(Path::new("")).display().to_string();
+        if global.json {
+            return output::json(&serde_json::json!({
+                "Keystore": path,
+                "Seal": keystore.seal(),
+                "Account": self.account,
+                "Region": self.region,
+                "Administrator": format!("user/{ADMINISTRATOR}"),
+                "Seeded": made,
+            }));
+        }
+        output::facts(&[
+            ("Keystore", path),
+            ("Sealed by", keystore.seal()),
+            ("Account", format!("{}, Region {}", self.account, self.region)),
+            ("Administrator", format!("user/{ADMINISTRATOR} (who calls, unless `--as` says otherwise)")),
+        ])?;
+        if made > 0 {
+            output::say(&format!("{made} calls made what the file describes"));
+        }
+        if self.seal == SealKind::Keyfile {
+            output::say(
+                "Keep a copy of the key file in a safe place: without it the keystore cannot be opened.",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// A new name in the user's configuration directory, which says which keystore it is for and never collides.
+fn default_key_file(keystore: &Path) -> Result<PathBuf, CommandError> {
+    let configuration = dirs::config_dir().ok_or_else(|| {
+        CommandError::new(Exit::Failed, "there is no configuration directory for this user")
+            .hint("say where the key file shall be with `--key-file FILE`")
+    })?;
+    let random: &mut dyn Random = &mut SystemRandom;
+    let suffix: [u8; 4] = random.array().map_err(|error| CommandError::new(Exit::Failed, error))?;
+    let name = keystore.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(configuration.join("keystead").join(format!("{name}-{}.key", hex::encode(suffix))))
+}

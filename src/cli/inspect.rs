@@ -1,0 +1,83 @@
+//! `keystead inspect`
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+
+use super::{error::CommandError, exit::Exit, global::Global, output};
+use crate::envelope::{MessageInfo, inspect};
+
+/// Show what an encrypted file says of itself
+///
+/// Example: keystead inspect model.safetensors.sealed
+///
+/// Needs no key and no keystore; nothing that it shows is authenticated. `-` is standard input.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Inspect {
+    /// The file, or `-`
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+}
+
+impl Inspect {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
+        let info = self.read()?;
+        if global.json {
+            return output::json(&info);
+        }
+        show(&info)
+    }
+
+    fn read(&self) -> Result<MessageInfo, CommandError> {
+        let unreadable = |error: io::Error| {
+            CommandError::new(Exit::Failed, format!("`{}` cannot be read: {error}", self.path.display()))
+        };
+        let info = if self.path == Path::new("-") {
+            inspect(io::stdin().lock(), None)
+        } else {
+            let file = File::open(&self.path).map_err(unreadable)?;
+            let metadata = file.metadata().map_err(unreadable)?;
+            if metadata.is_dir() {
+                return Err(CommandError::usage(format!(
+                    "`{}` is a directory, not a file",
+                    self.path.display()
+                )));
+            }
+            inspect(file, Some(metadata.len()))
+        };
+        info.map_err(|error| {
+            CommandError::new(error.class().into(), format!("`{}`: {error}", self.path.display()))
+        })
+    }
+}
+
+fn show(info: &MessageInfo) -> Result<(), CommandError> {
+    let mut facts = vec![
+        ("Format", format!("AWS Encryption SDK message, version {}", info.version)),
+        ("Suite", info.suite.to_string()),
+        ("Message id", info.message_id.to_string()),
+    ];
+    for recipient in &info.recipients {
+        facts.push(("Recipient", format!("{} {}", recipient.provider, recipient.key)));
+    }
+    for (key, value) in info.context.iter() {
+        facts.push(("Context", format!("{key}={value}")));
+    }
+    facts.push(("Content", info.content.into()));
+    if let Some(frame) = info.frame_bytes {
+        facts.push(("Frame length", format!("{frame} bytes")));
+    }
+    facts.push(("Header", format!("{} bytes", info.header_bytes)));
+    if let Some(body) = &info.body {
+        facts.push(("Plaintext", format!("{} bytes", body.plaintext_bytes)));
+        facts.push(("Frames", format!("{}, the last of {} bytes", body.frames, body.final_frame_bytes)));
+    }
+    output::facts(&facts)?;
+    output::say("nothing of this is authenticated: no key was used");
+    Ok(())
+}

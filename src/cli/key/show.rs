@@ -1,0 +1,108 @@
+//! `keystead key list`, `show`
+
+use clap::Args;
+use serde_json::json;
+
+use super::KeyArg;
+use crate::{
+    cli::{error::CommandError, global::Global, output},
+    kms::{
+        Caller, DescribeKey, GetKeyRotationStatus, KeyMetadata, Kms, ListAliases, ListKeys, ListResourceTags,
+    },
+    model::KeyRef,
+};
+
+/// List the keys of the account: customer managed and AWS managed ones
+#[derive(Debug, Args)]
+pub(crate) struct List {}
+
+impl List {
+    pub(crate) fn run(&self, global: &Global) -> Result<(), CommandError> {
+        let (keystore, caller) = global.session()?;
+        let kms = keystore.kms();
+        let keys = kms.list_keys(&caller, ListKeys::default())?;
+        if global.json {
+            return output::json(&json!({"Keys": keys}));
+        }
+        let rows = keys.iter().map(|entry| {
+            let key: KeyRef = entry.key_arn.clone().into();
+            let aliases = aliases(&kms, &caller, &key);
+            match kms.describe_key(&caller, DescribeKey { key_id: key }) {
+                Ok(key) => {
+                    vec![
+                        aliases,
+                        key.key_id.to_string(),
+                        key.key_state.to_string(),
+                        key.key_manager.to_string(),
+                    ]
+                }
+                // Who may list keys may still not look at each of them.
+                Err(error) => {
+                    vec![aliases, entry.key_id.to_string(), error.code().to_string(), String::new()]
+                }
+            }
+        });
+        let rows: Vec<_> = rows.collect();
+        if rows.is_empty() {
+            output::say("there are no keys yet; make one with `keystead key create`");
+            return Ok(());
+        }
+        Ok(output::table(&["ALIAS", "KEY ID", "STATE", "MANAGER"], rows)?)
+    }
+}
+
+/// Show what is known of a key
+///
+/// Example: keystead key show alias/models
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Show {
+    #[command(flatten)]
+    key: KeyArg,
+}
+
+impl Show {
+    pub(crate) fn run(&self, global: &Global) -> Result<(), CommandError> {
+        let (keystore, caller) = global.session()?;
+        let kms = keystore.kms();
+        let metadata = kms.describe_key(&caller, DescribeKey { key_id: self.key.key.clone() })?;
+        if global.json {
+            return output::json(&json!({"KeyMetadata": metadata}));
+        }
+        let key: KeyRef = metadata.arn.clone().into();
+        let mut facts = facts(&metadata);
+        facts.push(("Aliases", aliases(&kms, &caller, &key)));
+        if let Ok(tags) = kms.call(&caller, &ListResourceTags { key_id: key.clone() }) {
+            let tags: Vec<String> = tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            facts.push(("Tags", tags.join(" ")));
+        }
+        if let Ok(status) = kms.get_key_rotation_status(&caller, GetKeyRotationStatus { key_id: key }) {
+            let rotation = match (status.rotation_period_in_days, status.next_rotation_date) {
+                (Some(period), Some(next)) => format!("every {period}, next on {next}"),
+                _ => "on demand only".into(),
+            };
+            facts.push(("Rotation", rotation));
+        }
+        facts.retain(|(_, value)| !value.is_empty());
+        Ok(output::facts(&facts)?)
+    }
+}
+
+fn facts(key: &KeyMetadata) -> Vec<(&'static str, String)> {
+    vec![
+        ("ARN", key.arn.to_string()),
+        ("State", key.key_state.to_string()),
+        ("Erased on", key.deletion_date.map(|date| date.to_string()).unwrap_or_default()),
+        ("Description", key.description.clone()),
+        ("Manager", key.key_manager.to_string()),
+        ("Spec", format!("{} for {}, origin {}", key.key_spec, key.key_usage, key.origin)),
+        ("Made", key.creation_date.to_string()),
+        ("Material", key.current_key_material_id.map(|id| id.to_string()).unwrap_or_default()),
+    ]
+}
+
+/// A key's aliases as one text; empty when the caller may not list them.
+fn aliases(kms: &Kms<'_>, caller: &Caller, key: &KeyRef) -> String {
+    let aliases = kms.call(caller, &ListAliases { key_id: Some(key.clone()) }).unwrap_or_default();
+    aliases.iter().map(|alias| alias.alias_name.as_str()).collect::<Vec<_>>().join(" ")
+}

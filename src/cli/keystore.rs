@@ -1,0 +1,71 @@
+//! `keystead keystore`
+
+use clap::{Args, Subcommand};
+
+use super::{error::CommandError, global::Global, output};
+
+/// Look after the keystore as a whole
+#[derive(Debug, Subcommand)]
+pub(super) enum Keystore {
+    Show(Show),
+    RotateRoot(RotateRoot),
+}
+
+/// Show where the keystore is, how it is sealed and what it holds
+#[derive(Debug, Args)]
+pub(super) struct Show {}
+
+/// Reseal the keystore with a new root key
+///
+/// Every key material is wrapped anew. The new root key is sealed as the old one was: a new key file takes the place of
+/// the old one, which opens nothing any more. Copy it.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct RotateRoot {}
+
+impl Keystore {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
+        match self {
+            Self::Show(Show {}) => show(global),
+            Self::RotateRoot(RotateRoot {}) => rotate_root(global),
+        }
+    }
+}
+
+fn show(global: &Global) -> Result<(), CommandError> {
+    let keystore = global.open()?;
+    let (settings, world) = (keystore.settings()?, keystore.world()?);
+    let path = keystore.path().map(|path| path.display().to_string()).unwrap_or_default();
+    let (keys, buckets, identities) =
+        (world.keys().count(), world.buckets().count(), world.identities().count());
+    if global.json {
+        return output::json(&serde_json::json!({
+            "Keystore": path, "Seal": keystore.seal(), "Account": settings.account, "Region": settings.region,
+            "Time": keystore.time().to_rfc3339(), "Keys": keys, "Buckets": buckets, "Identities": identities,
+        }));
+    }
+    Ok(output::facts(&[
+        ("Keystore", path),
+        ("Sealed by", keystore.seal()),
+        ("Account", settings.account.to_string()),
+        ("Region", settings.region.to_string()),
+        ("Time", keystore.time().to_rfc3339()),
+        (
+            "Holds",
+            format!(
+                "{keys} keys (the services' own included), {identities} users and roles, {buckets} buckets"
+            ),
+        ),
+    ])?)
+}
+
+fn rotate_root(global: &Global) -> Result<(), CommandError> {
+    let (keystore, caller) = global.session()?;
+    let seal = keystore.seal();
+    keystore.rotate_root(&caller, &mut global.unsealer())?;
+    if global.json {
+        return output::json(&serde_json::json!({"Seal": seal}));
+    }
+    output::say(&format!("the keystore has a new root key, sealed by {seal}"));
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! The command line: one file per command.
+//!
+//! Data goes to standard output and words to standard error; every command that prints facts takes `--json`. An error is
+//! `error: …`, then `hint: …` lines that say what to do next, and an exit code that scripts can tell apart ([`exit`]).
+
+mod alias;
+mod audit;
+mod clock;
+mod complete;
+mod decrypt;
+mod demo;
+mod encrypt;
+mod error;
+pub mod exit;
+mod global;
+mod init;
+mod inspect;
+mod key;
+mod keyring;
+mod keystore;
+mod output;
+mod progress;
+mod reference;
+mod s3;
+mod stream;
+mod tiers;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+pub use reference::reference;
+
+use self::{error::CommandError, exit::Exit, global::Global};
+
+/// A KMS on your own machine that says no when AWS would, says why, and remembers.
+///
+/// Begin with:
+///
+///   keystead demo            see the whole story in a few seconds
+///   keystead init            make a keystore of your own
+///   keystead key create --alias alias/models
+///   keystead encrypt model.safetensors --key alias/models
+#[derive(Debug, Parser)]
+#[command(
+    name = "keystead",
+    version,
+    verbatim_doc_comment,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Demo),
+    Init(init::Init),
+    #[command(subcommand)]
+    Key(key::Key),
+    #[command(subcommand)]
+    Alias(alias::Alias),
+    Encrypt(encrypt::Encrypt),
+    Decrypt(decrypt::Decrypt),
+    Inspect(inspect::Inspect),
+    #[command(subcommand)]
+    S3(s3::S3),
+    Tiers(tiers::Tiers),
+    #[command(subcommand)]
+    Clock(clock::Clock),
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    #[command(subcommand)]
+    Keystore(keystore::Keystore),
+    Completions(complete::Completions),
+    Man(complete::Man),
+}
+
+impl Command {
+    fn run(&self, global: &Global) -> Result<(), CommandError> {
+        match self {
+            Self::Demo(command) => command.run(global),
+            Self::Init(command) => command.run(global),
+            Self::Key(command) => command.run(global),
+            Self::Alias(command) => command.run(global),
+            Self::Encrypt(command) => command.run(global),
+            Self::Decrypt(command) => command.run(global),
+            Self::Inspect(command) => command.run(global),
+            Self::S3(command) => command.run(global),
+            Self::Tiers(command) => command.run(global),
+            Self::Clock(command) => command.run(global),
+            Self::Audit(command) => command.run(global),
+            Self::Keystore(command) => command.run(global),
+            Self::Completions(command) => command.run(),
+            Self::Man(command) => command.run(),
+        }
+    }
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let asked_for_words = !error.use_stderr();
+            // Nothing can be said when the terminal is gone.
+            let _unsaid = error.print();
+            return if asked_for_words { Exit::Done } else { Exit::Usage }.into();
+        }
+    };
+    cli.global.color.apply();
+    match cli.command.run(&cli.global) {
+        Ok(()) => Exit::Done.into(),
+        Err(error) => error.report().into(),
+    }
+}
+
+/// The whole command line, for completions, manual pages and the reference.
+fn command() -> clap::Command {
+    Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
+}

@@ -1,0 +1,42 @@
+//! `-` on the command line: standard input and standard output in the place of files.
+
+use std::{
+    io::{self, IsTerminal},
+    path::Path,
+};
+
+use super::error::CommandError;
+use crate::artifact::{Source, Target};
+
+const STREAM: &str = "-";
+
+/// Does some work on what `path` names.
+pub(super) fn with_source<T>(path: &Path, work: impl FnOnce(Source<'_>) -> T) -> T {
+    if path == Path::new(STREAM) {
+        work(Source::Stream(&mut io::stdin().lock()))
+    } else {
+        work(Source::File(path))
+    }
+}
+
+/// Does some work that writes to what `output` names; without one, beside the input, or to standard output when the
+/// input is a stream.
+pub(super) fn with_target<T>(
+    input: &Path,
+    output: Option<&Path>,
+    work: impl FnOnce(Target<'_>) -> Result<T, CommandError>,
+) -> Result<T, CommandError> {
+    let stream = Path::new(STREAM);
+    match output {
+        Some(output) if output != stream => work(Target::File(output)),
+        None if input != stream => work(Target::Beside),
+        _ => {
+            let mut stdout = io::stdout().lock();
+            if stdout.is_terminal() {
+                let error = CommandError::usage("binary data would go to the terminal");
+                return Err(error.hint("redirect it, or use `-o OUT`"));
+            }
+            work(Target::Stream(&mut stdout))
+        }
+    }
+}
