@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 /// Decides a request in the simulation's shape: `allowed`, `explicitDeny` or `implicitDeny`.
-pub fn decide(request: &Value) -> &'static str {
+pub(crate) fn decide(request: &Value) -> &'static str {
     let policies = &request["policies"];
     let flat = |name: &str| list(&policies[name]);
     let optional = |name: &str| if policies[name].is_null() { vec![] } else { vec![policies[name].clone()] };
