@@ -101,7 +101,7 @@ fn a_new_key_policy_must_leave_its_writer_in_control() {
 fn policies_remember_where_their_statements_stand_and_refuse_what_is_deep_or_double() {
     let policy = key_policy("Allow", ALICE, "kms:*");
     let (sid, span) = policy.statement(0).unwrap();
-    assert_eq!((sid, span.start.line, span.start.column, span.end.line), (None, 1, 41, 2));
+    assert_eq!((sid, span.start.line, span.start.column, span.end.line), (None, 1, 40, 2));
     let double = r#"{"Version": "2012-10-17", "Version": "2012-10-17", "Statement": []}"#;
     let error = Policy::parse(double, PolicyKind::Key).unwrap_err();
     assert_eq!((error.line(), error.column()), (1, 27));
