@@ -1,8 +1,9 @@
 //! The condition keys of one request and their values.
 //!
-//! Source: "AWS global condition context keys" (IAM user guide) and "AWS KMS condition keys" (KMS developer guide). A key
-//! that AWS leaves out of a request must be left out here too: much depends on absence, since negated operators,
-//! `…IfExists` and `ForAllValues` hold when a key is missing. Names ignore case; `kms:EncryptionContext:AppName` too.
+//! Source: "AWS global condition context keys" (IAM user guide) and "AWS KMS condition keys" (KMS developer guide).
+//! A key that AWS leaves out of a request must be left out here too: much depends on absence, since negated
+//! operators, `…IfExists` and `ForAllValues` hold when a key is missing. Names ignore case;
+//! `kms:EncryptionContext:AppName` too.
 
 use std::collections::BTreeMap;
 

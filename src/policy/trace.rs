@@ -1,8 +1,8 @@
 //! The explanation: every layer, every statement, every condition, and how each came out.
 //!
-//! Source: "Explaining" follows the check types and effects of AWS's authorisation details and the statement positions of
-//! SimulatePrincipalPolicy (IAM API reference). Nothing is cut short: layers that did not matter are walked too. The
-//! verdict is combined from what stands in the trace, by the same rules as the decision.
+//! Source: "Explaining" follows the check types and effects of AWS's authorisation details and the statement
+//! positions of SimulatePrincipalPolicy (IAM API reference). Nothing is cut short: layers that did not matter are
+//! walked too. The verdict is combined from what stands in the trace, by the same rules as the decision.
 
 use serde::Serialize;
 
