@@ -1,9 +1,10 @@
 //! One condition of a statement: an operator, a key, the expected values; and whether it holds.
 //!
-//! Source: "IAM JSON policy elements: Condition" and "Evaluation logic for multiple context keys or values" (IAM user guide).
+//! Source: "IAM JSON policy elements: Condition" and "Evaluation logic for multiple context keys or values" (IAM
+//! user guide).
 //!
-//! Where AWS is silent, doubt counts against access. Each such reading is here and nowhere else: a value of the request
-//! that is not of the operator's type, and several values under an operator made for one, fail an Allow and
+//! Where AWS is silent, doubt counts against access. Each such reading is here and nowhere else: a value of the
+//! request that is not of the operator's type, and several values under an operator made for one, fail an Allow and
 //! complete a Deny.
 
 use std::{borrow::Cow, net::IpAddr};

@@ -1,8 +1,9 @@
 //! The condition keys of one request and their values.
 //!
-//! Source: "AWS global condition context keys" (IAM user guide) and "AWS KMS condition keys" (KMS developer guide). A key
-//! that AWS leaves out of a request must be left out here too: much depends on absence, since negated operators,
-//! `…IfExists` and `ForAllValues` hold when a key is missing. Names ignore case; `kms:EncryptionContext:AppName` too.
+//! Source: "AWS global condition context keys" (IAM user guide) and "AWS KMS condition keys" (KMS developer guide).
+//! A key that AWS leaves out of a request must be left out here too: much depends on absence, since negated
+//! operators, `…IfExists` and `ForAllValues` hold when a key is missing. Names ignore case;
+//! `kms:EncryptionContext:AppName` too.
 
 use std::collections::BTreeMap;
 
@@ -239,8 +240,16 @@ impl ConditionContext {
 
     /// `kms:EncryptionContext:…` and `kms:EncryptionContextKeys`, of the operations that take a context.
     pub fn encryption_context(&mut self, context: &EncryptionContext) -> &mut Self {
+        let mut by_name: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for (key, value) in context.iter() {
-            self.set(&format!("kms:EncryptionContext:{key}"), value);
+            by_name.entry(format!("kms:EncryptionContext:{}", key.to_lowercase())).or_default().push(value);
+        }
+        for (name, values) in by_name {
+            // Keys that differ in case alone are one condition key: with several values, doubt counts against access.
+            match values.as_slice() {
+                [value] => self.set(&name, *value),
+                _ => self.set_many(&name, values),
+            };
         }
         self.set_many("kms:EncryptionContextKeys", context.iter().map(|(key, _)| key))
     }
@@ -278,6 +287,13 @@ mod tests {
         assert_eq!(context.get("aws:PrincipalArn").cloned(), one("arn:aws:iam::111122223333:role/ops"));
         assert_eq!(context.get("aws:userid").cloned(), one("AROAEXAMPLEID:me"));
         assert_eq!(context.get("aws:username"), None);
+    }
+
+    #[test]
+    fn keys_that_differ_in_case_alone_keep_all_their_values() {
+        let mut context = ConditionContext::new();
+        context.encryption_context(&EncryptionContext::from_pairs([("App", "a"), ("app", "b")]).unwrap());
+        assert_eq!(context.get("kms:EncryptionContext:app").unwrap().values(), ["a", "b"]);
     }
 
     #[test]

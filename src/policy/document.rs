@@ -276,6 +276,7 @@ impl Element<ResourcePattern> {
         });
         // A pattern whose variable stands for nothing matches nothing. Under NotResource that would widen an Allow
         // (AWS is silent), so there such a statement does not match.
-        if self.negated { !listed && !(unresolved && effect == Effect::Allow) } else { listed }
+        let in_doubt = unresolved && effect == Effect::Allow;
+        if self.negated { !(listed || in_doubt) } else { listed }
     }
 }

@@ -1,8 +1,8 @@
 //! Which condition keys exist.
 //!
-//! Source: "AWS global condition context keys" (IAM user guide) and "Condition keys for AWS KMS" (KMS developer guide). A
-//! misspelt `aws:` or `kms:` key would be absent for ever, and a negated operator on it would hold for ever; so a key
-//! that is not listed here counts as unknown. Keys of other services are taken as they come.
+//! Source: "AWS global condition context keys" (IAM user guide) and "Condition keys for AWS KMS" (KMS developer
+//! guide). A misspelt `aws:` or `kms:` key would be absent for ever, and a negated operator on it would hold for
+//! ever; so a key that is not listed here counts as unknown. Keys of other services are taken as they come.
 
 /// Global keys, in lower case.
 const GLOBAL: &[&str] = &[

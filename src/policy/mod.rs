@@ -1,12 +1,14 @@
 //! The policy language of AWS: parse, match, decide, explain, simulate.
 //!
-//! Source: "IAM JSON policy elements reference" and "Policy evaluation logic" (IAM user guide); "Key policies", "Grants" and "Determining
-//! access to AWS KMS keys" (KMS developer guide). Most people want [`decide`]; [`explain`] gives the same answer with
-//! everything that led to it, and [`simulate_text`] both for a request written in JSON.
+//! Source: "IAM JSON policy elements reference" and "Policy evaluation logic" (IAM user guide); "Key policies",
+//! "Grants" and "Determining access to AWS KMS keys" (KMS developer guide). Most people want [`decide`];
+//! [`explain`] gives the same answer with everything that led to it, and [`simulate_text`] both for a request
+//! written in JSON.
 //!
-//! The module is pure: a decision depends on its [`Request`] alone. What cannot be understood never allows, and a Deny that
-//! cannot be understood is refused when it is written. Where AWS is silent the stricter reading is taken, each in one
-//! place: the operators' doubts in `condition`, `*` and grants in `combine`, NotPrincipal in `principal`.
+//! The module is pure: a decision depends on its [`Request`] alone. What cannot be understood never allows, and a
+//! Deny that cannot be understood is refused when it is written. Where AWS is silent the stricter reading is taken,
+//! each in one place: the operators' doubts in `condition`, `*` and grants in `combine`, NotPrincipal in
+//! `principal`.
 
 mod actions;
 mod authorized;

@@ -1,7 +1,8 @@
 //! From JSON to a compiled policy.
 //!
-//! Source: "Grammar of the IAM JSON policy language" (IAM user guide) and "Key policies" (KMS developer guide). What cannot be
-//! understood is refused, save one thing that AWS too accepts: a condition in an Allow. It is kept and never holds.
+//! Source: "Grammar of the IAM JSON policy language" (IAM user guide) and "Key policies" (KMS developer guide).
+//! What cannot be understood is refused, save one thing that AWS too accepts: a condition in an Allow. It is kept
+//! and never holds.
 
 use std::collections::HashSet;
 

@@ -80,6 +80,31 @@ pub enum Simulations {
     Many(Vec<Result<Simulation, SimulateError>>),
 }
 
+impl Simulations {
+    /// The results, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Result<Simulation, SimulateError>> {
+        match self {
+            Self::One(result) => std::slice::from_ref(&**result).iter(),
+            Self::Many(results) => results.iter(),
+        }
+    }
+}
+
+/// As the public shape has it: an array for an array, and `{"error": …}` in the place of what is malformed.
+impl Serialize for Simulations {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let shape = |result: &Result<Simulation, SimulateError>| match result {
+            Ok(simulation) => serde_json::to_value(simulation),
+            Err(error) => Ok(serde_json::json!({ "error": error.to_string() })),
+        };
+        let written = match self {
+            Self::One(result) => shape(result),
+            Self::Many(results) => results.iter().map(shape).collect(),
+        };
+        written.map_err(serde::ser::Error::custom)?.serialize(serializer)
+    }
+}
+
 /// Decides the request, or each request of an array, that a JSON text holds.
 ///
 /// # Errors

@@ -1,8 +1,8 @@
 //! The explanation: every layer, every statement, every condition, and how each came out.
 //!
-//! Source: "Explaining" follows the check types and effects of AWS's authorisation details and the statement positions of
-//! SimulatePrincipalPolicy (IAM API reference). Nothing is cut short: layers that did not matter are walked too. The
-//! verdict is combined from what stands in the trace, by the same rules as the decision.
+//! Source: "Explaining" follows the check types and effects of AWS's authorisation details and the statement
+//! positions of SimulatePrincipalPolicy (IAM API reference). Nothing is cut short: layers that did not matter are
+//! walked too. The verdict is combined from what stands in the trace, by the same rules as the decision.
 
 use serde::Serialize;
 
@@ -105,8 +105,9 @@ pub struct StatementTrace {
     pub policy: String,
     /// Its `Sid`.
     pub sid: Option<String>,
+    /// Its place in its policy, from 0.
+    pub index: usize,
     /// Where it stands in its layer.
-    #[serde(flatten)]
     pub place: StatementRef,
     /// Where it stands in the policy's text.
     pub span: Span,
@@ -229,8 +230,8 @@ pub struct NearMiss {
     pub policy: String,
     /// Its `Sid`.
     pub sid: Option<String>,
-    /// The statement within its policy.
-    pub statement: usize,
+    /// The statement's place in its policy, from 0.
+    pub index: usize,
     /// Where the failing element (or else the statement) stands in the policy's text.
     pub span: Span,
     /// What failed.
@@ -362,6 +363,7 @@ fn trace_statement(
     StatementTrace {
         policy: policy.into(),
         sid: statement.sid.clone(),
+        index: place.statement,
         place,
         span: statement.span,
         effect: statement.effect,
@@ -475,7 +477,7 @@ fn near_miss(check: CheckType, trace: &StatementTrace) -> Option<NearMiss> {
         check,
         policy: trace.policy.clone(),
         sid: trace.sid.clone(),
-        statement: trace.place.statement,
+        index: trace.index,
         span: *span,
         element: *element,
     })

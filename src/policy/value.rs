@@ -1,7 +1,7 @@
 //! The values that typed operators compare: numbers, dates, addresses, bytes.
 //!
-//! Source: "IAM JSON policy elements: Condition operators" (IAM user guide). Numbers are exact decimals, since a limit that
-//! holds for 2^53 must hold for 2^53 + 1. Whatever does not parse is an error and not a default.
+//! Source: "IAM JSON policy elements: Condition operators" (IAM user guide). Numbers are exact decimals, since a
+//! limit that holds for 2^53 must hold for 2^53 + 1. Whatever does not parse is an error and not a default.
 
 use std::net::IpAddr;
 
