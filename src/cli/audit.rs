@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::{error::CommandError, global::Global, output};
-use crate::audit::{EventType, Record};
+use crate::audit::Record;
 
 /// Read and verify the audit log
 #[derive(Debug, Subcommand)]
@@ -46,41 +46,53 @@ impl Tail {
             return records.iter().try_for_each(output::json_line);
         }
         let rows = records.iter().map(|record| {
-            vec![
-                record.event_time.to_string(),
-                who(record),
-                record.event_name.clone(),
-                what(record),
-                outcome(record),
-            ]
+            vec![when(record), who(record), record.event_name.clone(), what(record), outcome(record)]
         });
         Ok(output::table(&["TIME", "WHO", "EVENT", "RESOURCE", "RESULT"], rows)?)
     }
 }
 
+/// Without the year and the zone, which `--json` has.
+fn when(record: &Record) -> String {
+    let time = record.event_time.to_rfc3339();
+    time.get(5..19).unwrap_or(&time).replace('T', " ")
+}
+
 fn who(record: &Record) -> String {
     let identity = &record.user_identity;
-    let name = match (&identity.arn, record.event_type) {
-        (Some(arn), _) => arn.as_str().splitn(6, ':').nth(5).unwrap_or_default().to_owned(),
-        (None, EventType::AwsServiceEvent) => "the service itself".into(),
-        (None, _) => String::new(),
-    };
+    let Some(arn) = &identity.arn else { return "the service".into() };
+    let name = last_segment(arn.as_str());
+    let name = name.strip_prefix("assumed-role/").unwrap_or(name);
     match &identity.invoked_by {
-        Some(service) if identity.arn.is_some() => {
-            format!("{name} via {}", service.trim_end_matches(".amazonaws.com"))
-        }
-        _ => name,
+        Some(service) => format!("{name} via {}", service.trim_end_matches(".amazonaws.com")),
+        None => name.into(),
     }
 }
 
+/// What the call was about, as short as it stays clear: a bucket goes without saying beside its object.
 fn what(record: &Record) -> String {
-    let names =
-        record.resources.iter().map(|resource| resource.arn.splitn(6, ':').nth(5).unwrap_or_default());
+    let objects = record.resources.iter().any(|resource| resource.resource_type == "AWS::S3::Object");
+    let told =
+        record.resources.iter().filter(|resource| !objects || resource.resource_type != "AWS::S3::Bucket");
+    let names = told.map(|resource| {
+        let name = last_segment(&resource.arn);
+        match name.strip_prefix("key/").and_then(|id| id.get(..8)) {
+            Some(start) => format!("key/{start}"),
+            None => name.into(),
+        }
+    });
     names.collect::<Vec<_>>().join(" ")
 }
 
+fn last_segment(arn: &str) -> &str {
+    arn.splitn(6, ':').nth(5).unwrap_or(arn)
+}
+
 fn outcome(record: &Record) -> String {
-    record.error_code.clone().unwrap_or_else(|| "ok".into())
+    match &record.error_code {
+        Some(code) => code.strip_suffix("Exception").unwrap_or(code).into(),
+        None => "ok".into(),
+    }
 }
 
 fn verify(global: &Global) -> Result<(), CommandError> {

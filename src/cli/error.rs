@@ -9,7 +9,7 @@ use super::{
 use crate::{
     artifact::{ArtifactError, KeyFileError},
     audit::{Finding, LogError},
-    envelope::{DataKeyError, ErrorClass},
+    envelope::{DataKeyError, ErrorClass, KeyringError, OpenMessageError},
     keystore::KeystoreError,
     kms::CallError,
     model::{ErrorCode, ParseError},
@@ -123,9 +123,19 @@ impl From<ArtifactError> for CommandError {
             ArtifactError::NotASealedName { .. } | ArtifactError::NoName => {
                 command_error.hint("use `-o OUT`")
             }
-            _ if error.class() == ErrorClass::Integrity => {
-                command_error.hint("nothing was written; get the file again from where it came")
+            ArtifactError::Open(OpenMessageError::ContextDiffers { .. }) => {
+                command_error.hint("see which context the message has with `keystead inspect PATH`")
             }
+            ArtifactError::Open(OpenMessageError::Keyring(KeyringError::NotARecipient { .. })) => {
+                command_error.hint("open it with one of its recipients' keys")
+            }
+            ArtifactError::Open(
+                OpenMessageError::HeaderTag
+                | OpenMessageError::Frame { .. }
+                | OpenMessageError::Sequence { .. }
+                | OpenMessageError::Truncated
+                | OpenMessageError::TrailingBytes,
+            ) => command_error.hint("this is not what was sealed; get the file again from where it came"),
             _ => command_error,
         }
     }

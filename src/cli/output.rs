@@ -17,10 +17,6 @@ use crate::model::Timestamp;
 pub(super) const ERROR_STYLE: Style = AnsiColor::Red.on_default().bold();
 /// Of `hint:`.
 pub(super) const HINT_STYLE: Style = AnsiColor::Cyan.on_default().bold();
-/// Of what is good.
-pub(super) const GOOD_STYLE: Style = AnsiColor::Green.on_default();
-/// Of what is denied or failed.
-pub(super) const BAD_STYLE: Style = AnsiColor::Red.on_default();
 /// Of names of fields.
 pub(super) const LABEL_STYLE: Style = Style::new().bold();
 
@@ -46,11 +42,6 @@ pub(super) fn line(text: &str) -> io::Result<()> {
 pub(super) fn say(text: &str) {
     // When standard error is gone there is nobody to tell.
     let _unsaid = writeln!(anstream::stderr().lock(), "{}", printable(text));
-}
-
-/// Prints text as it is.
-pub(super) fn raw(text: &str) -> io::Result<()> {
-    write!(anstream::stdout().lock(), "{text}")
 }
 
 /// Prints an answer of AWS's shape as JSON, with times as the `aws` command writes them.
