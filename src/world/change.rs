@@ -74,8 +74,15 @@ pub(super) mod table {
 }
 
 /// The names of all tables.
-pub const TABLES: &[&str] =
-    &[table::ACCOUNT, table::KEY, table::ALIAS, table::IDENTITY, table::BUCKET, table::OBJECT, table::SETTINGS];
+pub const TABLES: &[&str] = &[
+    table::ACCOUNT,
+    table::KEY,
+    table::ALIAS,
+    table::IDENTITY,
+    table::BUCKET,
+    table::OBJECT,
+    table::SETTINGS,
+];
 
 impl Change {
     /// Whether the change takes key material away, so that storage must erase the old copy everywhere.

@@ -119,7 +119,13 @@ impl World {
         let buckets = self.buckets.values().map(|bucket| Change::PutBucket(Bucket::clone(bucket)));
         let objects = self.objects.values().map(|object| Change::PutObject(Box::new(Object::clone(object))));
         let settings = std::iter::once(Change::PutSettings(self.settings.clone()));
-        let all = accounts.chain(keys).chain(aliases).chain(identities).chain(buckets).chain(objects).chain(settings);
+        let all = accounts
+            .chain(keys)
+            .chain(aliases)
+            .chain(identities)
+            .chain(buckets)
+            .chain(objects)
+            .chain(settings);
         let rows = all.filter_map(|change| match change.to_row() {
             RowChange::Put(row) => Some(row),
             RowChange::Delete(_) => None,
