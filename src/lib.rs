@@ -9,6 +9,7 @@ pub mod envelope;
 pub mod iam;
 pub mod keystore;
 pub mod kms;
+pub mod lab;
 pub mod model;
 pub mod policy;
 pub mod secret;

@@ -44,7 +44,7 @@ use crate::{
     kms::{CallError, Caller, Clock, Door, Kms, Materials, Sinks, SystemClock},
     model::{AccountId, Days, PrincipalArn, Region, Tags, Timestamp},
     secret::SecretKey,
-    services::{iam::Iam, s3::S3},
+    services::{iam::Iam, organizations::Organizations, s3::S3},
     storage::{Batch, MemoryStorage, Meta, Snapshot, SqliteStorage, Storage},
     world::{Change, Key, Material, RowChange, Settings, TABLES, World},
 };
@@ -244,6 +244,11 @@ impl Keystore {
     /// The identity management of this keystore.
     pub fn iam(&self) -> Iam<'_> {
         Iam::new(&self.door)
+    }
+
+    /// The accounts beside the keystore's own.
+    pub fn organizations(&self) -> Organizations<'_> {
+        Organizations::new(&self.door)
     }
 
     /// The administrator that the keystore was made with.

@@ -1,4 +1,5 @@
 //! The simulated AWS services beside KMS: storage, which uses keys on its customers' behalf, and identity management.
 
 pub mod iam;
+pub mod organizations;
 pub mod s3;

@@ -3,7 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use super::{Alias, Bucket, BucketName, Key, Object, ObjectKey, Row, RowId, Settings};
+use super::{Account, Alias, Bucket, BucketName, Key, Object, ObjectKey, Row, RowId, Settings};
 use crate::{
     iam::Identity,
     model::{AccountId, AliasName, KeyArn, PrincipalArn},
@@ -12,6 +12,8 @@ use crate::{
 /// One change.
 #[derive(Debug, Clone)]
 pub enum Change {
+    /// An account is made beside the keystore's own.
+    PutAccount(Account),
     /// A key is made or changed.
     PutKey(Box<Key>),
     /// A key is gone, with everything that names it; its materials must be erased.
@@ -62,6 +64,7 @@ impl RowError {
 
 /// The tables of a keystore.
 pub(super) mod table {
+    pub(in crate::world) const ACCOUNT: &str = "account";
     pub(in crate::world) const KEY: &str = "key";
     pub(in crate::world) const ALIAS: &str = "alias";
     pub(in crate::world) const IDENTITY: &str = "identity";
@@ -71,8 +74,15 @@ pub(super) mod table {
 }
 
 /// The names of all tables.
-pub const TABLES: &[&str] =
-    &[table::KEY, table::ALIAS, table::IDENTITY, table::BUCKET, table::OBJECT, table::SETTINGS];
+pub const TABLES: &[&str] = &[
+    table::ACCOUNT,
+    table::KEY,
+    table::ALIAS,
+    table::IDENTITY,
+    table::BUCKET,
+    table::OBJECT,
+    table::SETTINGS,
+];
 
 impl Change {
     /// Whether the change takes key material away, so that storage must erase the old copy everywhere.
@@ -85,6 +95,7 @@ impl Change {
     #[must_use]
     pub fn to_row(&self) -> RowChange {
         match self {
+            Self::PutAccount(account) => put(table::ACCOUNT, account.id.to_string(), account),
             Self::PutKey(key) => put(table::KEY, key.arn.to_string(), key),
             Self::EraseKey(arn) => delete(table::KEY, arn.to_string()),
             Self::PutAlias(alias) => put(table::ALIAS, alias_id(&alias.account, &alias.name), alias),
@@ -106,6 +117,7 @@ impl Change {
     /// [`RowError`] when the row does not hold what its table should, or stands under another id than its own.
     pub fn from_row(row: &Row) -> Result<Self, RowError> {
         let change = match row.id.table {
+            table::ACCOUNT => Self::PutAccount(read(row)?),
             table::KEY => Self::PutKey(read(row)?),
             table::ALIAS => Self::PutAlias(read(row)?),
             table::IDENTITY => Self::PutIdentity(read(row)?),

@@ -4,6 +4,7 @@
 //! the next one. It changes only by [`Change`]s, which say in the same breath what storage must write. It holds no
 //! secret: key materials are wrapped, and the key that unwraps them is not here.
 
+mod account;
 mod bucket;
 mod change;
 mod key;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use serde::{Deserialize, Serialize};
 
+pub use account::Account;
 pub use bucket::{Bucket, BucketName, Object, ObjectKey, ServerSideEncryption};
 pub use change::{Change, RowChange, RowError, TABLES};
 pub use key::{Key, KeyPolicy, Material, RotationSchedule};
@@ -62,6 +64,7 @@ impl Alias {
 #[derive(Debug, Clone)]
 pub struct World {
     settings: Settings,
+    accounts: OrdMap<AccountId, Arc<Account>>,
     keys: OrdMap<KeyArn, Arc<Key>>,
     aliases: OrdMap<(AccountId, AliasName), Arc<Alias>>,
     identities: OrdMap<PrincipalArn, Arc<Identity>>,
@@ -77,6 +80,7 @@ impl World {
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
+            accounts: OrdMap::new(),
             keys: OrdMap::new(),
             aliases: OrdMap::new(),
             identities: OrdMap::new(),
@@ -107,6 +111,7 @@ impl World {
     /// Every row of the world, as storage holds it.
     #[must_use]
     pub fn to_rows(&self) -> Vec<Row> {
+        let accounts = self.accounts.values().map(|account| Change::PutAccount(Account::clone(account)));
         let keys = self.keys.values().map(|key| Change::PutKey(Box::new(Key::clone(key))));
         let aliases = self.aliases.values().map(|alias| Change::PutAlias(Alias::clone(alias)));
         let identities =
@@ -114,7 +119,13 @@ impl World {
         let buckets = self.buckets.values().map(|bucket| Change::PutBucket(Bucket::clone(bucket)));
         let objects = self.objects.values().map(|object| Change::PutObject(Box::new(Object::clone(object))));
         let settings = std::iter::once(Change::PutSettings(self.settings.clone()));
-        let all = keys.chain(aliases).chain(identities).chain(buckets).chain(objects).chain(settings);
+        let all = accounts
+            .chain(keys)
+            .chain(aliases)
+            .chain(identities)
+            .chain(buckets)
+            .chain(objects)
+            .chain(settings);
         let rows = all.filter_map(|change| match change.to_row() {
             RowChange::Put(row) => Some(row),
             RowChange::Delete(_) => None,
@@ -171,10 +182,21 @@ impl World {
         self.identities.values()
     }
 
-    /// Whether this account exists: it is the keystore's own, or somebody lives in it.
+    /// Whether this account exists: it is the keystore's own, or was made beside it.
     #[must_use]
     pub fn has_account(&self, account: &AccountId) -> bool {
-        *account == self.settings.account || self.identities.values().any(|one| one.account() == account)
+        *account == self.settings.account || self.accounts.contains_key(account)
+    }
+
+    /// The account with this id, unless it is the keystore's own.
+    #[must_use]
+    pub fn account(&self, id: &AccountId) -> Option<&Arc<Account>> {
+        self.accounts.get(id)
+    }
+
+    /// The accounts beside the keystore's own, by id.
+    pub fn accounts(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.accounts.values()
     }
 
     /// The bucket with this name.
@@ -213,6 +235,9 @@ impl World {
     /// Makes one change.
     pub fn apply(&mut self, change: &Change) {
         match change {
+            Change::PutAccount(account) => {
+                self.accounts.insert(account.id.clone(), Arc::new(account.clone()));
+            }
             Change::PutKey(key) => self.put_key(Arc::new(Key::clone(key))),
             Change::EraseKey(arn) => self.erase_key(arn),
             Change::PutAlias(alias) => {

@@ -1,0 +1,3 @@
+//! Worlds to learn in: seeds that make one, the tiers of keys side by side, and the demo.
+
+pub mod seed;

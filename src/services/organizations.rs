@@ -1,0 +1,133 @@
+//! Accounts beside the keystore's own: CreateAccount.
+//!
+//! The keystore's account is the management account of its organization, and no other can make accounts. At AWS the
+//! service chooses the id and the work takes minutes; here the caller chooses and it is done. Source: AWS Organizations
+//! API reference, CreateAccount.
+
+use serde_json::{Value, json};
+
+use crate::{
+    audit::ResourceEntry,
+    kms::{Call, CallError, Caller, Door, Operation, Outcome, actions},
+    model::{AccountId, ErrorCode},
+    world::{Account, Change},
+};
+
+actions! {
+    /// `organizations:CreateAccount`.
+    CreateAccountPermission = "organizations:CreateAccount",
+}
+
+/// The longest account name in characters (Organizations API, CreateAccount).
+pub const ACCOUNT_NAME_CHARS_MAX: usize = 50;
+
+/// The organization of a keystore.
+#[derive(Clone, Copy)]
+#[must_use]
+pub struct Organizations<'k> {
+    door: &'k Door,
+}
+
+impl<'k> Organizations<'k> {
+    pub(crate) fn new(door: &'k Door) -> Self {
+        Self { door }
+    }
+
+    /// Makes an account beside the keystore's own. Its root user can call from then on.
+    ///
+    /// # Errors
+    ///
+    /// When the caller may not or belongs to another account than the keystore's own, or there is such an account.
+    pub fn create_account(
+        &self,
+        caller: &Caller,
+        account_id: AccountId,
+        account_name: &str,
+    ) -> Result<(), CallError> {
+        self.door.call(caller, &CreateAccount { account_id, account_name: account_name.into() })
+    }
+}
+
+/// Makes an account beside the keystore's own.
+#[derive(Debug)]
+pub struct CreateAccount {
+    /// Its id.
+    pub account_id: AccountId,
+    /// What its owner calls it: 1 to [`ACCOUNT_NAME_CHARS_MAX`] characters.
+    pub account_name: String,
+}
+
+impl Operation for CreateAccount {
+    type Permission = CreateAccountPermission;
+    type Answer = ();
+    const NAME: &'static str = "CreateAccount";
+    const EVENT_SOURCE: &'static str = "organizations.amazonaws.com";
+    const READ_ONLY: bool = false;
+
+    fn request_parameters(&self) -> Value {
+        json!({"accountId": self.account_id, "accountName": self.account_name})
+    }
+
+    fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
+        let management = call.world().settings().account.clone();
+        let permitted = call.authorize_any::<Self::Permission>()?;
+        if call.account() != management {
+            let message = "You don't have permissions to access this resource.";
+            let why = format!("only the keystore's own account, {management}, makes accounts");
+            return Err(CallError::new(ErrorCode::AccessDenied, message).explained(why));
+        }
+        if self.account_id.is_of_the_services() {
+            return Err(CallError::validation("this account is the services' own"));
+        }
+        if !(1..=ACCOUNT_NAME_CHARS_MAX).contains(&self.account_name.chars().count()) {
+            let message = format!("an account's name has 1 to {ACCOUNT_NAME_CHARS_MAX} characters");
+            return Err(CallError::validation(message));
+        }
+        if call.world().has_account(&self.account_id) {
+            let message = format!("The account {} exists already.", self.account_id);
+            return Err(CallError::new(ErrorCode::EntityAlreadyExists, message));
+        }
+        call.note(ResourceEntry {
+            account_id: management.clone(),
+            resource_type: "AWS::Organizations::Account".into(),
+            arn: format!("arn:aws:organizations::{management}:account/{}", self.account_id),
+        });
+        let account =
+            Account { id: self.account_id.clone(), name: self.account_name.clone(), created: call.now() };
+        let elements = json!({"createAccountStatus": {"accountId": account.id, "state": "SUCCEEDED"}});
+        Ok(Outcome::answer(permitted, ()).changing(vec![Change::PutAccount(account)], elements))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        kms::{Caller, ListKeys},
+        model::{AccountId, ErrorCode, PrincipalArn},
+        testing::Lab,
+    };
+
+    #[test]
+    fn an_account_is_made_by_the_management_account_alone_and_then_its_root_can_call() {
+        let lab = Lab::new().unwrap();
+        let organizations = lab.keystore().organizations();
+        let (partner, third): (AccountId, AccountId) =
+            ("444455556666".parse().unwrap(), "777788889999".parse().unwrap());
+        let root = Caller::local(PrincipalArn::root(&partner));
+        let nobody = lab.kms().list_keys(&root, ListKeys::default()).unwrap_err();
+        assert_eq!(nobody.code(), ErrorCode::InvalidClientTokenId);
+
+        let alice = lab.user("alice", &["kms:*"]).unwrap();
+        let denied = organizations.create_account(&alice, partner.clone(), "partner").unwrap_err();
+        assert_eq!(denied.code(), ErrorCode::AccessDenied);
+        organizations.create_account(&lab.admin(), partner.clone(), "partner").unwrap();
+        assert!(lab.kms().list_keys(&root, ListKeys::default()).unwrap().is_empty());
+
+        let again = organizations.create_account(&lab.admin(), partner, "partner").unwrap_err();
+        assert_eq!(again.code(), ErrorCode::EntityAlreadyExists);
+        let theirs = organizations.create_account(&root, third.clone(), "third").unwrap_err();
+        assert_eq!(theirs.code(), ErrorCode::AccessDenied);
+        let nameless = organizations.create_account(&lab.admin(), third, "").unwrap_err();
+        assert_eq!(nameless.code(), ErrorCode::Validation);
+    }
+}
