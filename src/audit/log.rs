@@ -102,6 +102,7 @@ pub struct AuditLog {
     segment_bytes_max: u64,
     tree: Frontier,
     position: LogPosition,
+    last_batch: u64,
     segment: OpenSegment,
     recovered_bytes: u64,
     latched: bool,
@@ -128,7 +129,7 @@ impl AuditLog {
         }
         let header = Header { verifier, before: Frontier::new(), previous_file: None };
         let segment = begin_segment(&*directory, &header, &options.signing_key)?;
-        Ok(Self::new(directory, options, header.verifier, header.before, segment, 0))
+        Ok(Self::new(directory, options, header.verifier, (header.before, 0), segment, 0))
     }
 
     /// Opens a log, cutting off a write that a crash interrupted and that was never acknowledged.
@@ -177,14 +178,15 @@ impl AuditLog {
             bytes: last.complete_bytes,
             hash: last.file_hash,
         };
-        Ok(Self::new(directory, options, verifier, last.after, segment, recovered_bytes))
+        let tree = (last.after, last.last_batch);
+        Ok(Self::new(directory, options, verifier, tree, segment, recovered_bytes))
     }
 
     fn new(
         directory: Box<dyn LogDirectory>,
         options: LogOptions,
         verifier: VerifierKey,
-        tree: Frontier,
+        (tree, last_batch): (Frontier, u64),
         segment: OpenSegment,
         recovered_bytes: u64,
     ) -> Self {
@@ -194,6 +196,7 @@ impl AuditLog {
             verifier,
             segment_bytes_max: options.segment_bytes_max,
             position: tree.position(),
+            last_batch,
             tree,
             segment,
             recovered_bytes,
@@ -244,6 +247,7 @@ impl AuditLog {
         self.segment.file.sync()?;
         self.segment.bytes += bytes.len() as u64;
         self.segment.hash.update(&bytes);
+        self.last_batch = self.position.size;
         self.tree = tree;
         self.position = position;
         Ok(position)
@@ -264,6 +268,12 @@ impl AuditLog {
     #[must_use]
     pub fn position(&self) -> LogPosition {
         self.position
+    }
+
+    /// The number of the first record of the last batch: all before it was followed by another batch.
+    #[must_use]
+    pub fn last_batch(&self) -> u64 {
+        self.last_batch
     }
 
     /// The checkpoint over the log as it is: a signed note that others can keep.

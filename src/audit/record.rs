@@ -108,6 +108,12 @@ impl Record {
         self.error_code.is_none()
     }
 
+    /// Whether what it records may have changed something: a mutation, answered with success.
+    #[must_use]
+    pub fn is_change(&self) -> bool {
+        !self.read_only && self.succeeded()
+    }
+
     /// Notes that the call failed, with what its caller was told.
     pub fn set_error(&mut self, code: ErrorCode, message: impl Into<String>) {
         self.error_code = Some(error_code(code).into());

@@ -35,6 +35,8 @@ pub(super) struct Replayed {
     /// The tree at the last complete batch.
     pub(super) after: Frontier,
     pub(super) checkpoints: u64,
+    /// The number of the first record of the last complete batch; the log's size when the segment has none yet.
+    pub(super) last_batch: u64,
     /// The end of the last complete batch, and the digest of the file up to there.
     pub(super) complete_bytes: u64,
     pub(super) file_hash: Sha256Stream,
@@ -72,6 +74,7 @@ pub(super) fn replay(
         watched_size: request.watched_size,
         watched_root: None,
         checkpoints: 0,
+        last_batch: header.before.size(),
     };
     state.watch();
     let mut unverified = None;
@@ -86,7 +89,7 @@ pub(super) fn replay(
     if let Some((checkpoint, offset)) = unverified {
         state.verify(&checkpoint, offset)?;
     }
-    let State { tree, watched_root, checkpoints, .. } = state;
+    let State { tree, watched_root, checkpoints, last_batch, .. } = state;
     let torn = reader.tail().map(|tail| Torn {
         bytes: tail.bytes,
         unfinished_frame: tail.unfinished_frame.clone(),
@@ -100,6 +103,7 @@ pub(super) fn replay(
         previous_file: header.previous_file,
         after: tree,
         checkpoints,
+        last_batch,
         complete_bytes,
         file_hash: file_hash.clone(),
         watched_root,
@@ -119,6 +123,7 @@ struct State<'a> {
     watched_size: Option<u64>,
     watched_root: Option<Hash>,
     checkpoints: u64,
+    last_batch: u64,
 }
 
 impl State<'_> {
@@ -145,6 +150,7 @@ impl State<'_> {
             return Err(LogFault::Edited { segment: self.segment.to_owned(), first, last });
         }
         self.checkpoints += 1;
+        self.last_batch = batch.first();
         Ok(())
     }
 }

@@ -21,12 +21,15 @@ const OBJECTS_DIRECTORY: &str = "objects";
 pub(super) struct Directory {
     path: PathBuf,
     objects: PathBuf,
+    /// Whether it was not there before.
+    made: bool,
     _lock: File,
 }
 
 impl Directory {
     /// Makes the directory (and its parents) for a new keystore, and locks it.
     pub(super) fn create(path: &Path, holder: &str) -> Result<Self, KeystoreError> {
+        let mut made = false;
         match fs::read_dir(path) {
             Ok(mut entries) => {
                 if path.join(DATABASE_FILE).exists() {
@@ -38,13 +41,34 @@ impl Directory {
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 private_directories().recursive(true).create(path).map_err(KeystoreError::io(path))?;
+                made = true;
             }
             Err(error) => return Err(KeystoreError::io(path)(error)),
         }
         check_private(path)?;
-        let directory = Self::locked(path, holder)?;
+        let directory = Self { made, ..Self::locked(path, holder)? };
+        if directory.database().exists() {
+            // Somebody was quicker, between the look and the lock.
+            return Err(KeystoreError::Exists(path.into()));
+        }
         private_directories().recursive(true).create(&directory.objects).map_err(KeystoreError::io(path))?;
         Ok(directory)
+    }
+
+    /// Takes back what making a keystore here has left, after it failed.
+    ///
+    /// INVARIANT: the directory was new or empty when [`Self::create`] took it, so all that is in it was made since.
+    pub(super) fn abandon(self) {
+        let _best_effort = [
+            fs::remove_file(self.database()),
+            fs::remove_file(with_suffix(&self.database(), "-wal")),
+            fs::remove_dir_all(self.audit()),
+            fs::remove_dir(&self.objects),
+            fs::remove_file(self.path.join(LOCK_FILE)),
+        ];
+        if self.made {
+            let _best_effort = fs::remove_dir(&self.path);
+        }
     }
 
     /// Locks the directory of a keystore that is there, after a look at who may read it.
@@ -62,20 +86,19 @@ impl Directory {
         }
         check_private(path)?;
         let directory = Self::locked(path, holder)?;
-        for inner in [&directory.audit(), &directory.objects] {
+        for inner in [path, &directory.audit(), &directory.objects] {
             check_private(inner)?;
             for entry in fs::read_dir(inner).map_err(KeystoreError::io(inner))? {
                 check_private(&entry.map_err(KeystoreError::io(inner))?.path())?;
             }
         }
-        check_private(&directory.database())?;
         Ok(directory)
     }
 
     fn locked(path: &Path, holder: &str) -> Result<Self, KeystoreError> {
         let lock = lock(path, holder)?;
         let path = fs::canonicalize(path).map_err(KeystoreError::io(path))?;
-        Ok(Self { objects: path.join(OBJECTS_DIRECTORY), path, _lock: lock })
+        Ok(Self { objects: path.join(OBJECTS_DIRECTORY), path, made: false, _lock: lock })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -93,6 +116,12 @@ impl Directory {
     pub(super) fn objects(&self) -> &Path {
         &self.objects
     }
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 fn private_directories() -> DirBuilder {

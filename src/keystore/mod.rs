@@ -41,6 +41,7 @@ use crate::{
         random::{Random, SystemRandom},
         signature::SigningKey,
     },
+    iam::IdentityName,
     kms::{CallError, Caller, Clock, Door, Kms, Materials, Sinks, SystemClock},
     model::{AccountId, Days, PrincipalArn, Region, Tags, Timestamp},
     secret::SecretKey,
@@ -136,27 +137,44 @@ impl Keystore {
         }
         let random: &mut dyn Random = &mut SystemRandom;
         let directory = Directory::create(directory, holder)?;
+        match Self::fill_new(&directory, new, seal, random) {
+            Ok((identity, sealed, world, materials, sinks)) => {
+                let place = Place::Disk { directory, sealed };
+                Self::start(place, identity, world, materials, sinks, Arc::new(SystemClock))?
+                    .with_administrator()
+            }
+            Err(error) => {
+                directory.abandon();
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes a new keystore's files. The database comes last: without it there is no keystore.
+    fn fill_new(
+        directory: &Directory,
+        new: NewKeystore,
+        seal: Seal,
+        random: &mut dyn Random,
+    ) -> Result<(Identity, SealedRoot, World, Materials, Sinks), KeystoreError> {
         let root = RootKey::generate(random)?;
         let (identity, signing_key) = Identity::generate(&root, random)?;
         let sealing = Sealing::prepare(seal, &identity.id, directory.path(), random)?;
-        let sealed = sealing.seal(&root, &identity.id, random)?;
-
-        let created = || {
+        let filled = || {
+            let sealed = sealing.seal(&root, &identity.id, random)?;
             let log_directory =
                 DiskDirectory::create(directory.audit()).map_err(KeystoreError::io(directory.audit()))?;
             let log = AuditLog::create(Box::new(log_directory), identity.log_options(signing_key))?;
-            // The database comes last: without it there is no keystore.
             let row_key = root.derive(&identity.id, Purpose::RowAuthentication);
             let mut storage =
                 SqliteStorage::create(&directory.database(), meta_of(&identity, &sealed)?, row_key, TABLES)?;
             let settings = commit_settings(&mut storage, new, log.position())?;
-            Ok::<_, KeystoreError>((World::new(settings), Sinks { log, storage: Box::new(storage) }))
+            sealing.finish(&identity.id)?;
+            Ok::<_, KeystoreError>((sealed, World::new(settings), Sinks { log, storage: Box::new(storage) }))
         };
-        let (world, sinks) = created().inspect_err(|_| sealing.abandon(&identity.id))?;
-        sealing.finish(&identity.id)?;
+        let (sealed, world, sinks) = filled().inspect_err(|_| sealing.abandon(&identity.id))?;
         let materials = Materials::new(root.derive(&identity.id, Purpose::MaterialWrapping));
-        let place = Place::Disk { directory, sealed };
-        Self::start(place, identity, world, materials, sinks, Arc::new(SystemClock))?.with_administrator()
+        Ok((identity, sealed, world, materials, sinks))
     }
 
     /// Opens a keystore that is there.
@@ -187,7 +205,7 @@ impl Keystore {
         for orphan in keystore.s3().orphans() {
             let _next_time = std::fs::remove_file(orphan);
         }
-        Ok(keystore)
+        if is_unfinished(&*keystore.world()?) { keystore.with_administrator() } else { Ok(keystore) }
     }
 
     /// Makes a keystore that lives in memory (its objects in a temporary directory) and is gone when it is dropped.
@@ -225,8 +243,10 @@ impl Keystore {
 
     fn with_administrator(self) -> Result<Self, KeystoreError> {
         let root = Caller::local(PrincipalArn::root(&self.settings()?.account));
-        let name: crate::iam::IdentityName = ADMINISTRATOR.parse()?;
-        self.iam().create_user(&root, name.clone(), Tags::new())?;
+        let name: IdentityName = ADMINISTRATOR.parse()?;
+        if self.world()?.identities().next().is_none() {
+            self.iam().create_user(&root, name.clone(), Tags::new())?;
+        }
         self.iam().put_user_policy(&root, name, "AdministratorAccess".parse()?, ADMINISTRATOR_ACCESS)?;
         Ok(self)
     }
@@ -377,9 +397,7 @@ impl Keystore {
             return Err(CallError::validation("a keystore in memory has no seal").into());
         };
         let random: &mut dyn Random = &mut SystemRandom;
-        let Some((world, materials, mut sinks)) = self.door.close() else {
-            return Err(CallError::internal("the writer has stopped").into());
-        };
+        let (world, materials, mut sinks) = self.door.close()?;
         let old_root = sealed.open(&self.identity.id, unsealer)?;
         let log_key = self.identity.log_secret(&old_root)?;
 
@@ -444,6 +462,15 @@ impl Identity {
     fn log_options(&self, signing_key: SigningKey) -> LogOptions {
         LogOptions::new(signing_key, checkpoint::origin(&self.id))
     }
+}
+
+/// Whether making the keystore was cut short before its administrator could do anything: nobody but the administrator
+/// is there, without a policy, and nothing else is.
+fn is_unfinished(world: &World) -> bool {
+    let (mut keys, mut buckets) = (world.keys(), world.buckets());
+    let powerless =
+        |one: &crate::iam::Identity| one.name().as_str() == ADMINISTRATOR && one.policies().is_empty();
+    keys.next().is_none() && buckets.next().is_none() && world.identities().all(|one| powerless(one))
 }
 
 fn meta_of(identity: &Identity, sealed: &SealedRoot) -> Result<Meta, KeystoreError> {

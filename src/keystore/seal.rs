@@ -9,7 +9,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{Read, Write},
     os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
@@ -264,7 +264,7 @@ impl SealedRoot {
         let current = read_key_file(path);
         if let Some(root) = current.as_ref().ok().and_then(|key| self.open_with(key, keystore_id)) {
             // A rotation that was cut short before the database took the new seal left a useless `FILE.new`.
-            if read_key_file(&new_name(path)).is_ok() {
+            if is_key_file_of(keystore_id, &new_name(path)) {
                 let _best_effort = fs::remove_file(new_name(path));
             }
             return Ok(root);
@@ -297,10 +297,15 @@ fn new_name(path: &Path) -> PathBuf {
 
 /// A key file in the keystore's directory would be copied with it.
 fn outside_of(directory: &Path, path: PathBuf) -> Result<PathBuf, KeystoreError> {
-    let parent = path.parent().unwrap_or(Path::new("/"));
-    let real = fs::canonicalize(parent)
-        .map_or_else(|_| path.clone(), |parent| parent.join(path.file_name().unwrap_or_default()));
-    if real.starts_with(directory) { Err(KeystoreError::KeyFileInside(path)) } else { Ok(path) }
+    // The nearest directory that is there may be reached by a symbolic link; what follows is yet to be made.
+    let inside = path.ancestors().skip(1).find_map(|parent| {
+        let real = fs::canonicalize(parent).ok()?;
+        Some(real.starts_with(directory))
+    });
+    // And what is yet to be made must not climb out of itself again, to who knows where.
+    let climbs = path.components().any(|part| part == Component::ParentDir);
+    let settled = !climbs || path.parent().is_some_and(Path::exists);
+    if inside == Some(false) && settled { Ok(path) } else { Err(KeystoreError::KeyFileInside(path)) }
 }
 
 fn write_key_file(path: &Path, keystore_id: &str, key: &SecretKey) -> Result<(), KeystoreError> {
@@ -313,10 +318,6 @@ fn write_key_file(path: &Path, keystore_id: &str, key: &SecretKey) -> Result<(),
     if hex::encode_to_slice(key.expose_secret(), digits.as_mut_slice()).is_err() {
         unreachable!("32 bytes have 64 hexadecimal digits");
     }
-    let preamble = format!(
-        "# Opens the keystead keystore {keystore_id}. Keep it secret and keep a copy: without it\n\
-         # everything in that keystore is lost.\n{KEY_FILE_MARK}"
-    );
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(
         |error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => KeystoreError::KeyFileExists(path.into()),
@@ -324,11 +325,28 @@ fn write_key_file(path: &Path, keystore_id: &str, key: &SecretKey) -> Result<(),
         },
     )?;
     let written = file
-        .write_all(preamble.as_bytes())
+        .write_all(preamble(keystore_id).as_bytes())
         .and_then(|()| file.write_all(digits.as_slice()))
         .and_then(|()| file.write_all(b"\n"))
         .and_then(|()| file.sync_all());
     written.map_err(KeystoreError::io(path))
+}
+
+/// What a key file begins with, up to the key.
+fn preamble(keystore_id: &str) -> String {
+    format!(
+        "# Opens the keystead keystore {keystore_id}. Keep it secret and keep a copy: without it\n\
+         # everything in that keystore is lost.\n{KEY_FILE_MARK}"
+    )
+}
+
+/// Whether a file is this keystore's key file, or the beginning of one that was not written to its end. Another keystore's
+/// key must not be taken for it: whoever deletes that loses everything.
+fn is_key_file_of(keystore_id: &str, path: &Path) -> bool {
+    let mut text = Zeroizing::new(Vec::with_capacity(KEY_FILE_BYTES_MAX as usize));
+    let read = File::open(path).and_then(|file| file.take(KEY_FILE_BYTES_MAX).read_to_end(&mut text));
+    let preamble = preamble(keystore_id);
+    read.is_ok() && (text.starts_with(preamble.as_bytes()) || preamble.as_bytes().starts_with(&text))
 }
 
 fn read_key_file(path: &Path) -> Result<SecretKey, KeystoreError> {

@@ -38,8 +38,6 @@ pub struct Call<'a> {
     pub(super) cross_account: bool,
     /// What the record will name as the call's resources.
     pub(super) resources: Vec<ResourceEntry>,
-    /// Whether a key of the services' own is involved, which no customer's log shows.
-    pub(super) hidden: bool,
 }
 
 impl Call<'_> {
@@ -136,7 +134,6 @@ impl Call<'_> {
 
     /// Remembers a key for the record.
     pub(crate) fn note_key(&mut self, key: &Key) {
-        self.hidden |= key.tier == Tier::AwsOwned;
         self.note(ResourceEntry::kms_key(&key.arn));
     }
 

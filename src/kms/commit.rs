@@ -79,6 +79,9 @@ impl Head {
     }
 }
 
+/// What callers hear when the writer is gone.
+pub(super) const STOPPED: &str = "the writer has stopped";
+
 struct Shared {
     head: Mutex<Head>,
     filled: Condvar,
@@ -125,9 +128,12 @@ impl Committer {
         self.shared.filled.notify_one();
     }
 
-    /// Lets the writer finish what is queued, stops it and answers what it wrote to.
-    pub(super) fn stop(mut self) -> Option<Sinks> {
-        self.close()
+    /// Lets the writer finish what is queued, stops it and answers the last world and what it wrote to.
+    pub(super) fn stop(mut self) -> Result<(Arc<World>, Sinks), CallError> {
+        let sinks = self.close().ok_or_else(|| CallError::internal(STOPPED))?;
+        let head = self.lock();
+        head.check()?;
+        Ok((Arc::clone(head.world()), sinks))
     }
 
     fn close(&mut self) -> Option<Sinks> {
@@ -150,6 +156,7 @@ impl Shared {
     }
 
     fn run(&self, mut sinks: Sinks) -> Sinks {
+        let _last_act = Latch(self);
         loop {
             let mut head = self.lock();
             while head.queue.is_empty() && !head.closing {
@@ -182,11 +189,29 @@ impl Shared {
     }
 }
 
+/// Latches the keystore when the writer panics: a call that waits for a dead thread would wait for ever.
+struct Latch<'a>(&'a Shared);
+
+impl Drop for Latch<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut head = self.0.lock();
+            head.failure = Some(STOPPED.into());
+            let abandoned = std::mem::take(&mut head.queue);
+            drop(head);
+            drop(abandoned);
+        }
+    }
+}
+
 /// Writes one batch: records, then state.
 fn write(sinks: &mut Sinks, queue: &[(Entry, Option<Waiter>)]) -> Result<LogPosition, String> {
     let entries = || queue.iter().map(|(entry, _)| entry);
-    let records: Vec<Vec<u8>> =
-        entries().flat_map(|entry| &entry.records).map(Record::to_canonical_bytes).collect();
+    let records = || entries().flat_map(|entry| &entry.records);
+    // The next opening takes a recorded change beyond the state's position for one that a crash kept from being made,
+    // so the state takes the position also when there was nothing to change.
+    let changes = records().any(Record::is_change);
+    let records: Vec<Vec<u8>> = records().map(Record::to_canonical_bytes).collect();
     let position = sinks.log.append_batch(&records).map_err(|error| format!("the audit log: {error}"))?;
     let mut batch = Batch::at(position);
     let mut rows: BTreeMap<RowId, Option<Row>> = BTreeMap::new();
@@ -197,7 +222,7 @@ fn write(sinks: &mut Sinks, queue: &[(Entry, Option<Waiter>)]) -> Result<LogPosi
             RowChange::Delete(id) => rows.insert(id, None),
         };
     }
-    if rows.is_empty() {
+    if rows.is_empty() && !changes {
         return Ok(position);
     }
     for (id, row) in rows {

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use super::{
     Call, CallError, Caller, Clock, Operation, Outcome,
     authentication::{Authenticated, user_identity},
-    commit::{Committer, Entry, Head, Sinks},
+    commit::{Committer, Entry, Head, STOPPED, Sinks},
     material::Materials,
     service_keys::ServiceKey,
     tick,
@@ -80,7 +80,7 @@ impl Door {
         drop(head);
         self.committer.wake();
 
-        durable.recv().unwrap_or_else(|_| Err(CallError::internal("the writer has stopped")))?;
+        durable.recv().unwrap_or_else(|_| Err(CallError::internal(STOPPED)))?;
         outcome.map(|outcome| outcome.answer)
     }
 
@@ -158,7 +158,7 @@ impl Door {
         head.push(Entry::default(), Some(Box::new(move |result| drop(waiter.send(result)))));
         drop(head);
         self.committer.wake();
-        durable.recv().unwrap_or_else(|_| Err(CallError::internal("the writer has stopped")))?;
+        durable.recv().unwrap_or_else(|_| Err(CallError::internal(STOPPED)))?;
         Ok(self.committer.lock().durable())
     }
 
@@ -167,9 +167,11 @@ impl Door {
         self.committer.lock().world().settings().clone()
     }
 
-    /// Fails when there is no such caller.
+    /// Fails when there is no such caller, or the writer has latched.
     pub(crate) fn check_exists(&self, caller: &Caller) -> Result<(), CallError> {
-        Authenticated::look_up(self.committer.lock().world(), caller).map(|_| ())
+        let head = self.committer.lock();
+        head.check()?;
+        Authenticated::look_up(head.world(), caller).map(|_| ())
     }
 
     /// What time it is in the keystore.
@@ -178,10 +180,13 @@ impl Door {
     }
 
     /// Stops the writer and answers what it wrote to, with the last world and the materials.
-    pub(crate) fn close(self) -> Option<(Arc<World>, Materials, Sinks)> {
-        let world = Arc::clone(self.committer.lock().world());
-        self.committer.lock().check().ok()?;
-        Some((world, self.materials, self.committer.stop()?))
+    ///
+    /// # Errors
+    ///
+    /// When the writer has latched: what it wrote to is not to be believed then.
+    pub(crate) fn close(self) -> Result<(Arc<World>, Materials, Sinks), CallError> {
+        let (world, sinks) = self.committer.stop()?;
+        Ok((world, self.materials, sinks))
     }
 
     fn decide<O: Operation>(&self, world: &World, caller: &Caller, operation: &O) -> Decided<O> {
@@ -207,12 +212,11 @@ impl Door {
             materials: &self.materials,
             cross_account: O::CROSS_ACCOUNT,
             resources: Vec::new(),
-            hidden: false,
         };
         let outcome = operation.run(&mut call);
-        let (resources, hidden) = (std::mem::take(&mut call.resources), call.hidden);
-        let hidden = hidden || caller.account().is_of_the_services();
-        if hidden {
+        let resources = std::mem::take(&mut call.resources);
+        // What a service does with its own keys is in no customer's log. A customer who tries to is in it.
+        if caller.account().is_of_the_services() {
             return Decided { outcome, records: Vec::new() };
         }
         match self.record(world, caller, Some(&authenticated), operation, now, random.as_mut()) {

@@ -86,6 +86,10 @@ fn switch<O: Operation<Answer = ()>>(
     Call::require_not_pending_deletion(&named.key)?;
     let mut key = Key::clone(&named.key);
     key.state = state;
+    // A disabled key does not rotate. What fell due meanwhile is made up for once, now ("Rotating AWS KMS keys").
+    if let Some(schedule) = &mut key.rotation {
+        schedule.next = schedule.next.max(call.now());
+    }
     Ok(Outcome::changed(permitted, key))
 }
 

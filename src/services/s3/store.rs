@@ -1,8 +1,8 @@
 //! Moves the bytes of objects in and out of the store, sealed by envelope encryption.
 
 use std::{
-    fs,
-    os::unix::fs::PermissionsExt,
+    fs::{self, File},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Mutex,
 };
@@ -20,7 +20,7 @@ use crate::{
         SealOptions,
     },
     kms::{CallError, Caller, Door, KmsDataKeys, Service, ServiceKey, data_key_error},
-    model::{EncryptionContext, KeyArn, KeyRef},
+    model::{EncryptionContext, ErrorCode, KeyArn, KeyRef},
     secret::SecretKey,
     world::{Bucket, BucketName, Object, ObjectKey},
 };
@@ -96,6 +96,7 @@ impl<'k> S3<'k> {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Object, ObjectError> {
         if let Err(error) = self.door.preview(caller, &put) {
+            put.stored = Some(Err(error.clone()));
             self.door.call(caller, &put)?;
             return Err(error.into());
         }
@@ -117,7 +118,8 @@ impl<'k> S3<'k> {
                 Ok(object)
             }
             (Err(error), stored) => {
-                if let Ok(object) = stored {
+                // After a failed write nobody knows whether the state names the file: the next opening does.
+                if let (Ok(object), false) = (stored, error.code() == ErrorCode::KmsInternal) {
                     self.remove(&object);
                 }
                 Err(error.into())
@@ -155,11 +157,10 @@ impl<'k> S3<'k> {
 
         let random: &mut dyn Random = &mut SystemRandom;
         let name = random.array::<16>().map(hex::encode).map_err(CallError::from)?;
-        let path = self.objects.join(&name);
-        let sealed =
-            artifact::seal(source, Target::File(&path), false, &keyring, &options, random, progress)?.message;
-        let private = fs::Permissions::from_mode(0o600);
-        fs::set_permissions(&path, private).map_err(|error| CallError::internal(error.to_string()))?;
+        let mut file = ObjectFile::create(self.objects.join(&name))?;
+        let target = Target::Stream(&mut file.file);
+        let sealed = artifact::seal(source, target, false, &keyring, &options, random, progress)?.message;
+        file.keep(self.objects)?;
         let recipient = sealed.header.encrypted_data_keys.first();
         let key = recipient.and_then(|recipient| str::from_utf8(&recipient.provider_info).ok()?.parse().ok());
         let kms_key: KeyArn = key.ok_or_else(|| CallError::internal("a sealed object names no key"))?;
@@ -185,7 +186,7 @@ impl<'k> S3<'k> {
     pub fn get_object(
         &self,
         caller: &Caller,
-        get: GetObject,
+        mut get: GetObject,
         target: Target<'_>,
         replace: bool,
         progress: &mut dyn FnMut(Progress),
@@ -193,6 +194,7 @@ impl<'k> S3<'k> {
         let object = match self.door.preview(caller, &get) {
             Ok(object) => object,
             Err(error) => {
+                get.refused = Some(error.clone());
                 self.door.call(caller, &get)?;
                 return Err(error.into());
             }
@@ -206,7 +208,7 @@ impl<'k> S3<'k> {
             inner: KmsKeyring::discovery(&kms),
             door: self.door,
             caller,
-            get: Mutex::new(get),
+            get: Mutex::new(Some(get)),
             key: object.kms_key.clone(),
         };
         let arn = object_arn(&object.bucket, &object.key);
@@ -214,6 +216,12 @@ impl<'k> S3<'k> {
         let options = OpenOptions { required_context: required, ..OpenOptions::default() };
         let path = self.objects.join(&object.file);
         let opened = artifact::open(Source::File(&path), target, replace, &keyring, &options, progress);
+        // The message may be damaged where no data key was asked for yet.
+        if let (Err(error), Some(mut get)) = (&opened, keyring.take()) {
+            get.refused = Some(CallError::internal(error.to_string()));
+            // It fails with what it was told; if it fails otherwise, then of what it was to record.
+            let _recorded = self.door.call(caller, &get);
+        }
         match opened {
             Ok(_) => Ok(object),
             Err(error) => match error.kms_answer() {
@@ -264,8 +272,15 @@ struct RecordedKeyring<'k> {
     inner: KmsKeyring<'k>,
     door: &'k Door,
     caller: &'k Caller,
-    get: Mutex<GetObject>,
+    /// The call, until it is made.
+    get: Mutex<Option<GetObject>>,
     key: KeyArn,
+}
+
+impl RecordedKeyring<'_> {
+    fn take(&self) -> Option<GetObject> {
+        self.get.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+    }
 }
 
 impl Keyring for RecordedKeyring<'_> {
@@ -288,18 +303,51 @@ impl Keyring for RecordedKeyring<'_> {
         context: &EncryptionContext,
     ) -> Result<SecretKey, KeyringError> {
         let unwrapped = self.inner.unwrap(encrypted, context);
-        let mut get = self.get.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let Some(mut get) = self.take() else { return unwrapped };
         get.refused = unwrapped.as_ref().err().map(|error| match error.kms_answer() {
             Some(answer) => call_error(answer),
             None => CallError::internal(error.to_string()),
         });
-        match self.door.call(self.caller, &*get) {
+        match self.door.call(self.caller, &get) {
             Ok(_) => unwrapped,
             Err(error) => {
                 Err(KeyringError::Kms { key: self.key.clone().into(), source: data_key_error(error) })
             }
         }
     }
+}
+
+/// The file of an object that is being put: for the owner alone from its first byte on, and gone again unless it is kept.
+struct ObjectFile {
+    file: File,
+    path: Option<PathBuf>,
+}
+
+impl ObjectFile {
+    fn create(path: PathBuf) -> Result<Self, CallError> {
+        let made = File::options().write(true).create_new(true).mode(0o600).open(&path);
+        Ok(Self { file: made.map_err(|error| unwritable(&error))?, path: Some(path) })
+    }
+
+    /// Makes the file durable, its name included, before anything names it.
+    fn keep(mut self, directory: &Path) -> Result<(), CallError> {
+        let durable = self.file.sync_all().and_then(|()| File::open(directory)?.sync_all());
+        durable.map_err(|error| unwritable(&error))?;
+        self.path = None;
+        Ok(())
+    }
+}
+
+impl Drop for ObjectFile {
+    fn drop(&mut self) {
+        if let Some(path) = &self.path {
+            let _left_for_later = fs::remove_file(path);
+        }
+    }
+}
+
+fn unwritable(error: &std::io::Error) -> CallError {
+    CallError::internal(format!("the object cannot be stored: {error}"))
 }
 
 /// What KMS answered to the service, as the service answers it.
