@@ -1,6 +1,6 @@
 //! What a command says when it fails: `error: …`, then `hint: …` lines.
 
-use std::{fmt::Display, io::Write};
+use std::{fmt::Display, io::Write, path::Path};
 
 use super::{
     exit::Exit,
@@ -12,6 +12,7 @@ use crate::{
     envelope::{DataKeyError, ErrorClass, KeyringError, OpenMessageError},
     keystore::KeystoreError,
     kms::CallError,
+    lab::seed::SeedError,
     model::{ErrorCode, ParseError},
     services::s3::ObjectError,
     storage::StorageError,
@@ -39,6 +40,12 @@ impl CommandError {
     /// With what to do next.
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// With the file that it is about before the message.
+    pub(super) fn about(mut self, path: &Path) -> Self {
+        self.message = format!("`{}`: {}", path.display(), self.message);
         self
     }
 
@@ -147,6 +154,17 @@ impl From<ObjectError> for CommandError {
             ObjectError::Call(error) => error.into(),
             ObjectError::Artifact(error) => error.into(),
         }
+    }
+}
+
+impl From<SeedError> for CommandError {
+    fn from(error: SeedError) -> Self {
+        let exit = match &error {
+            SeedError::Text { .. } | SeedError::Twice { .. } => Exit::Usage,
+            SeedError::Call { source, .. } => ErrorClass::of_code(source.code()).into(),
+            _ => Exit::Failed,
+        };
+        Self { exit, message: error.to_string(), hints: error.hints() }
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::{
+    apply::read_seed,
     error::CommandError,
     exit::Exit,
     global::{Global, holder},
@@ -13,6 +14,7 @@ use super::{
 use crate::{
     crypto::random::{Random, SystemRandom},
     keystore::{ADMINISTRATOR, Keystore, NewKeystore, Seal},
+    lab::seed::Seed,
     model::{AccountId, Region},
 };
 
@@ -53,6 +55,7 @@ enum SealKind {
 impl Init {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
         let directory = global.directory()?;
+        let seed = self.from.as_deref().map(read_seed).transpose()?;
         let seal = match self.seal {
             SealKind::Keyfile => Seal::KeyFile(match &global.key_file {
                 Some(path) => path.clone(),
@@ -63,7 +66,10 @@ impl Init {
         };
         let new = NewKeystore { account: self.account.clone(), region: self.region.clone() };
         let keystore = Keystore::create(&directory, new, seal, &holder())?;
-        let made = 0;
+        let made = match &seed {
+            Some(seed) => apply(seed, &keystore)?,
+            None => 0,
+        };
         self.tell(global, &keystore, made)
     }
 
@@ -95,6 +101,15 @@ impl Init {
         }
         Ok(())
     }
+}
+
+/// Fills the new keystore. It stays when that fails half way: what is missing can be made with `apply`.
+fn apply(seed: &Seed, keystore: &Keystore) -> Result<usize, CommandError> {
+    let applied = seed.plan(keystore).and_then(|plan| plan.apply(keystore, &keystore.administrator()));
+    applied.map_err(|error| {
+        CommandError::from(error)
+            .hint("the keystore is made, and not all of what the file describes; mend the file and `keystead apply` it")
+    })
 }
 
 /// A new name in the user's configuration directory, which says which keystore it is for and never collides.

@@ -4,6 +4,7 @@
 //! `error: …`, then `hint: …` lines that say what to do next, and an exit code that scripts can tell apart ([`exit`]).
 
 mod alias;
+mod apply;
 mod audit;
 mod clock;
 mod complete;
@@ -60,6 +61,7 @@ struct Cli {
 enum Command {
     Demo(demo::Demo),
     Init(init::Init),
+    Apply(apply::Apply),
     #[command(subcommand)]
     Key(key::Key),
     #[command(subcommand)]
@@ -85,6 +87,7 @@ impl Command {
         match self {
             Self::Demo(command) => command.run(global),
             Self::Init(command) => command.run(global),
+            Self::Apply(command) => command.run(global),
             Self::Key(command) => command.run(global),
             Self::Alias(command) => command.run(global),
             Self::Encrypt(command) => command.run(global),

@@ -1,0 +1,70 @@
+//! `keystead apply`
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::{error::CommandError, exit::Exit, global::Global, output};
+use crate::lab::seed::{Plan, Seed, Step, StepKind};
+
+/// Make the keystore as a file describes it
+///
+/// Example: keystead apply keystore/lab.toml --dry-run
+///
+/// What is there already stays or is changed to fit; what the file does not name stays as it is. To apply a file twice
+/// changes nothing.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Apply {
+    /// People, roles, buckets, keys and policies
+    #[arg(value_name = "FILE.toml")]
+    file: PathBuf,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Apply {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
+        let seed = read_seed(&self.file)?;
+        let (keystore, caller) = global.session()?;
+        let plan = seed.plan(&keystore)?;
+        if !self.dry_run {
+            plan.apply(&keystore, &caller)?;
+        }
+        self.tell(global, &plan)
+    }
+
+    fn tell(&self, global: &Global, plan: &Plan) -> Result<(), CommandError> {
+        if global.json {
+            let step = |step: &Step| json!({"Does": name(step.kind()), "What": step.what(), "Account": step.account()});
+            let steps: Vec<Value> = plan.steps().iter().map(step).collect();
+            return output::json(&json!({"Steps": steps, "Applied": !self.dry_run}));
+        }
+        for step in plan.steps().iter().filter(|step| self.dry_run || step.kind() != StepKind::Unchanged) {
+            output::line(&step.to_string())?;
+        }
+        if plan.changes_nothing() {
+            output::say("the keystore is already as the file describes it");
+        }
+        Ok(())
+    }
+}
+
+fn name(kind: StepKind) -> &'static str {
+    match kind {
+        StepKind::Create => "create",
+        StepKind::Update => "update",
+        StepKind::Unchanged => "unchanged",
+        StepKind::CannotChange => "cannot change",
+    }
+}
+
+/// Reads a seed from its file.
+pub(super) fn read_seed(path: &Path) -> Result<Seed, CommandError> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        CommandError::new(Exit::Failed, format!("cannot read `{}`: {error}", path.display()))
+    })?;
+    Seed::parse(&text).map_err(|error| CommandError::from(error).about(path))
+}
