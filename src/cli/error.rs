@@ -113,7 +113,7 @@ fn next_step(code: ErrorCode) -> Option<&'static str> {
 
 impl From<&DataKeyError> for CommandError {
     fn from(error: &DataKeyError) -> Self {
-        CallError::new(error.code(), error.message()).into()
+        CallError::from_data_key_error(error).into()
     }
 }
 

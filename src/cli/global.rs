@@ -96,7 +96,10 @@ impl Global {
         let keystore = self.open()?;
         let caller = match &self.caller {
             None => keystore.administrator(),
-            Some(name) => keystore.caller(name)?,
+            Some(name) => {
+                Caller::parse(name, &keystore.settings()?.account)?;
+                keystore.caller(name)?
+            }
         };
         Ok((keystore, caller))
     }

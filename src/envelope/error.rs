@@ -51,13 +51,27 @@ impl ErrorClass {
 pub struct DataKeyError {
     code: ErrorCode,
     message: String,
+    explanation: Option<String>,
 }
 
 impl DataKeyError {
     /// The error with this code and the KMS's own words.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        Self { code, message: message.into(), explanation: None }
+    }
+
+    /// The same, with what only the owner of the machine may read beside it.
+    #[must_use]
+    pub fn explained(mut self, explanation: Option<String>) -> Self {
+        self.explanation = explanation;
+        self
+    }
+
+    /// Why, for the owner of the machine; a KMS elsewhere never says.
+    #[must_use]
+    pub fn explanation(&self) -> Option<&str> {
+        self.explanation.as_deref()
     }
 
     /// The code.

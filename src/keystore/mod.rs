@@ -130,11 +130,6 @@ impl Keystore {
         seal: Seal,
         holder: &str,
     ) -> Result<Self, KeystoreError> {
-        if let Seal::KeyFile(path) = &seal
-            && path.exists()
-        {
-            return Err(KeystoreError::KeyFileExists(path.clone()));
-        }
         let random: &mut dyn Random = &mut SystemRandom;
         let directory = Directory::create(directory, holder)?;
         match Self::fill_new(&directory, new, seal, random) {
@@ -157,6 +152,11 @@ impl Keystore {
         seal: Seal,
         random: &mut dyn Random,
     ) -> Result<(Identity, SealedRoot, World, Materials, Sinks), KeystoreError> {
+        if let Seal::KeyFile(path) = &seal
+            && path.exists()
+        {
+            return Err(KeystoreError::KeyFileExists(path.clone()));
+        }
         let root = RootKey::generate(random)?;
         let (identity, signing_key) = Identity::generate(&root, random)?;
         let sealing = Sealing::prepare(seal, &identity.id, directory.path(), random)?;

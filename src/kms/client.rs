@@ -189,9 +189,6 @@ fn whole_key(bytes: &SecretBytes) -> Result<SecretKey, DataKeyError> {
         .ok_or_else(|| DataKeyError::new(ErrorCode::InvalidCiphertext, "the data key is not 32 bytes long"))
 }
 
-/// AWS has no words for some errors; the machine's owner gets ours then.
 pub(crate) fn data_key_error(error: CallError) -> DataKeyError {
-    let words =
-        if error.message().is_empty() { error.explanation().unwrap_or_default() } else { error.message() };
-    DataKeyError::new(error.code(), words)
+    DataKeyError::new(error.code(), error.message()).explained(error.explanation().map(str::to_owned))
 }

@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use crate::{
     crypto::random::RandomError,
+    envelope::DataKeyError,
     model::{ErrorCode, ParseError},
 };
 
@@ -47,6 +48,13 @@ impl CallError {
     #[must_use]
     pub fn explanation(&self) -> Option<&str> {
         self.explanation.as_deref()
+    }
+
+    /// What a KMS answered to somebody who asked for a data key.
+    #[must_use]
+    pub fn from_data_key_error(error: &DataKeyError) -> Self {
+        let explanation = error.explanation().map(str::to_owned);
+        Self { code: error.code(), message: error.message().into(), explanation }
     }
 
     pub(crate) fn not_found(message: impl Into<String>) -> Self {

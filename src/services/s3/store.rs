@@ -350,7 +350,14 @@ fn unwritable(error: &std::io::Error) -> CallError {
     CallError::internal(format!("the object cannot be stored: {error}"))
 }
 
-/// What KMS answered to the service, as the service answers it.
+/// What KMS answered to the service, as the service answers it: the bucket was not what said no.
 fn call_error(answer: &DataKeyError) -> CallError {
-    CallError::new(answer.code(), answer.message())
+    let error = CallError::from_data_key_error(answer);
+    match answer.code() {
+        ErrorCode::AccessDenied => {
+            let why = error.explanation().unwrap_or("no").to_owned();
+            error.explained(format!("the bucket lets the caller in, its key does not: {why}"))
+        }
+        _ => error,
+    }
 }
