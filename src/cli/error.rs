@@ -51,6 +51,9 @@ impl CommandError {
 
     /// Says it on standard error.
     pub(super) fn report(self) -> Exit {
+        if self.message.is_empty() {
+            return self.exit;
+        }
         let mut stderr = anstream::stderr().lock();
         let (error, hint) = (ERROR_STYLE, HINT_STYLE);
         // When standard error is gone there is nobody to tell.
@@ -65,10 +68,8 @@ impl CommandError {
 impl From<std::io::Error> for CommandError {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
-            // Whoever read our output has seen enough.
-            std::io::ErrorKind::BrokenPipe => {
-                Self::new(Exit::Failed, "the output was closed before all was written")
-            }
+            // Whoever read our output has seen enough, and nothing needs to be said.
+            std::io::ErrorKind::BrokenPipe => Self::new(Exit::Failed, ""),
             _ => Self::new(Exit::Failed, format!("cannot write the output: {error}")),
         }
     }
@@ -152,7 +153,7 @@ impl From<ObjectError> for CommandError {
     fn from(error: ObjectError) -> Self {
         match error {
             ObjectError::Call(error) => error.into(),
-            ObjectError::Artifact(error) => error.into(),
+            ObjectError::Artifact(error) => (*error).into(),
         }
     }
 }

@@ -50,21 +50,21 @@ impl ErrorClass {
 #[error("{code}: {message}")]
 pub struct DataKeyError {
     code: ErrorCode,
-    message: String,
-    explanation: Option<String>,
+    message: Box<str>,
+    explanation: Option<Box<str>>,
 }
 
 impl DataKeyError {
     /// The error with this code and the KMS's own words.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), explanation: None }
+        Self { code, message: message.into().into(), explanation: None }
     }
 
     /// The same, with what only the owner of the machine may read beside it.
     #[must_use]
     pub fn explained(mut self, explanation: Option<String>) -> Self {
-        self.explanation = explanation;
+        self.explanation = explanation.map(Into::into);
         self
     }
 

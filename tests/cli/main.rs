@@ -3,6 +3,8 @@
 //! Every session has a directory of its own, with the keystore in it. What differs from run to run is `[..]`. To take new
 //! output over after a look at it: `TRYCMD=overwrite cargo test --test cli`.
 
+mod limits;
+
 use std::{fs, path::Path};
 
 #[test]
@@ -52,11 +54,11 @@ fn session(glob: &str) {
 /// `docs/commands.md` is what the commands say of themselves. To renew it: `KEYSTEAD_RENEW=1 cargo test --test cli`.
 #[test]
 fn the_command_reference_is_what_the_commands_say() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands.md");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/commands.md");
     let reference = keystead::cli::reference();
     if std::env::var_os("KEYSTEAD_RENEW").is_some() {
-        std::fs::write(&path, &reference).unwrap();
+        fs::write(&path, &reference).unwrap();
     }
-    let written = std::fs::read_to_string(&path).unwrap();
+    let written = fs::read_to_string(&path).unwrap();
     assert!(written == reference, "docs/commands.md is out of date: KEYSTEAD_RENEW=1 cargo test --test cli");
 }

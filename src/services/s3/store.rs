@@ -42,7 +42,13 @@ pub enum ObjectError {
     Call(#[from] CallError),
     /// The local file, or the message in the store.
     #[error(transparent)]
-    Artifact(#[from] ArtifactError),
+    Artifact(Box<ArtifactError>),
+}
+
+impl From<ArtifactError> for ObjectError {
+    fn from(error: ArtifactError) -> Self {
+        Self::Artifact(Box::new(error))
+    }
 }
 
 impl<'k> S3<'k> {
@@ -105,7 +111,7 @@ impl<'k> S3<'k> {
             Err(ObjectError::Call(error)) => Err(error),
             Err(ObjectError::Artifact(error)) => match error.kms_answer() {
                 Some(answer) => Err(call_error(answer)),
-                None => return Err(error.into()),
+                None => return Err(ObjectError::Artifact(error)),
             },
         };
         put.stored = Some(stored.clone());

@@ -1,0 +1,190 @@
+//! What a transcript cannot show: memory, pipes, full disks, bytes that are not text.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
+
+use std::{
+    ffi::OsStr,
+    fs::{self, File},
+    io::{Read, Write},
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+/// The most resident memory that sealing or opening may take, however large the file.
+const RESIDENT_KIB_MAX: u64 = 64 * 1024;
+const GIB: u64 = 1 << 30;
+/// A little more than three frames.
+const SIZE: usize = (3 << 20) + 5;
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    /// A directory with a keystore and the key `alias/models` in it.
+    fn new() -> Self {
+        let place = Self(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
+        place.succeeds(&["init"]);
+        place.succeeds(&["key", "create", "--alias", "alias/models"]);
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_keystead"));
+        command.args(arguments).current_dir(self.0.path()).env("KEYSTEAD_KEYSTORE", "keystore.d");
+        command.env("KEYSTEAD_KEY_FILE", "keystore.key").env("NO_COLOR", "1").stdin(Stdio::null());
+        command
+    }
+
+    fn succeeds(&self, arguments: &[&str]) {
+        let output = self.command(arguments).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// The exit code and standard error.
+    fn fails(&self, arguments: &[&str]) -> (i32, String) {
+        let output = self.command(arguments).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    }
+}
+
+/// The most resident memory that a process had, in KiB, watched until it ends.
+fn peak_resident_kib(child: &mut Child) -> u64 {
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB")?.parse().ok());
+        peak = peak.max(kib.unwrap_or(0));
+        std::thread::yield_now();
+    }
+    assert!(child.wait().unwrap().success());
+    peak
+}
+
+fn same_content(one: &Path, other: &Path) -> bool {
+    let (mut one, mut other) = (File::open(one).unwrap(), File::open(other).unwrap());
+    let (mut a, mut b) = (vec![0; 1 << 20], vec![0; 1 << 20]);
+    loop {
+        let count = one.read(&mut a).unwrap();
+        if other.read_exact(b.get_mut(..count).unwrap()).is_err() || a.get(..count) != b.get(..count) {
+            return false;
+        }
+        if count == 0 {
+            return other.read(&mut b).unwrap() == 0;
+        }
+    }
+}
+
+#[test]
+fn a_gibibyte_seals_and_opens_in_little_memory_and_comes_back_the_same() {
+    let place = Place::new();
+    let mut file = File::create(place.path("big")).unwrap();
+    file.write_all(b"not all of it is zero").unwrap();
+    file.set_len(GIB + 1).unwrap();
+    for arguments in
+        [&["encrypt", "big", "--key", "alias/models"][..], &["decrypt", "big.sealed", "-o", "big.opened"]]
+    {
+        let peak = peak_resident_kib(&mut place.command(arguments).stderr(Stdio::null()).spawn().unwrap());
+        assert!(peak > 0 && peak < RESIDENT_KIB_MAX, "{arguments:?} took {peak} KiB");
+    }
+    assert!(same_content(&place.path("big"), &place.path("big.opened")));
+}
+
+#[test]
+fn streams_go_through_pipes_and_a_cut_one_fails() {
+    let place = Place::new();
+    fs::write(place.path("model"), vec![7; SIZE]).unwrap();
+    let sealed = place.command(&["encrypt", "model", "--key", "alias/models", "-o", "-"]).output().unwrap();
+    assert!(sealed.status.success());
+
+    let open = |message: &[u8]| {
+        let arguments = ["decrypt", "-"];
+        let mut child = place
+            .command(&arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || stdin.write_all(message).unwrap());
+            child.wait_with_output().unwrap()
+        })
+    };
+    let whole = open(&sealed.stdout);
+    assert_eq!((whole.status.code(), whole.stdout), (Some(0), vec![7; SIZE]));
+    let (cut, _) = sealed.stdout.split_at(sealed.stdout.len() - 1);
+    let cut = open(cut);
+    assert_eq!(cut.status.code(), Some(4));
+    assert!(cut.stdout.len() < SIZE, "the last frame must not be released");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error_worth_words() {
+    let place = Place::new();
+    let mut child =
+        place.command(&["audit", "tail"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn an_argument_that_is_not_text_is_a_usage_error() {
+    let place = Place::new();
+    let mut command = place.command(&["key", "show"]);
+    let output = command.arg(OsStr::from_bytes(b"alias/\xff")).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    // A path need not be text.
+    let name = OsStr::from_bytes(b"model-\xff");
+    fs::write(place.0.path().join(name), b"weights").unwrap();
+    let output = place.command(&["encrypt", "--key", "alias/models"]).arg(name).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn an_output_that_cannot_be_written_leaves_nothing_behind() {
+    let place = Place::new();
+    fs::write(place.path("model"), b"weights").unwrap();
+    let (code, words) = place.fails(&["encrypt", "model", "--key", "alias/models", "-o", "missing/out"]);
+    assert_eq!(code, 1, "{words}");
+    let (code, words) = place.fails(&["encrypt", "model", "--key", "alias/models", "-o", "/dev/full"]);
+    assert_eq!(code, 2, "{words}");
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = place
+        .command(&["encrypt", "model", "--key", "alias/models", "-o", "-"])
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("disk is full"), "{output:?}");
+    let mut left: Vec<_> =
+        fs::read_dir(place.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["keystore.d", "keystore.key", "model"]);
+}
+
+#[test]
+fn a_second_process_hears_who_has_the_keystore() {
+    let place = Place::new();
+    let mut holder = place.command(&["encrypt", "-", "--key", "alias/models", "-o", "out"]);
+    let mut holder = holder.stdin(Stdio::piped()).spawn().unwrap();
+    // The holder has the lock once it has taken the first byte in, at the latest when the pipe is full.
+    let mut stdin = holder.stdin.take().unwrap();
+    stdin.write_all(&vec![0; 1 << 20]).unwrap();
+    let (code, words) = place.fails(&["key", "list"]);
+    assert_eq!(code, 1);
+    let expected = format!("is in use by process {} (keystead encrypt)", holder.id());
+    if !words.contains(&expected) || !words.contains("hint: ") {
+        panic!("{words}");
+    }
+    drop(stdin);
+    assert!(holder.wait().unwrap().success());
+    place.succeeds(&["key", "list"]);
+}
