@@ -1,3 +1,6 @@
 //! Worlds to learn in: seeds that make one, the tiers of keys side by side, and the demo.
 
+pub mod cost;
 pub mod seed;
+mod table;
+pub mod tiers;
