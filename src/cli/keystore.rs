@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::{error::CommandError, global::Global, output};
+use crate::lab::cost::monthly_usd_of;
 
 /// Look after the keystore as a whole
 #[derive(Debug, Subcommand)]
@@ -41,7 +42,7 @@ fn show(global: &Global) -> Result<(), CommandError> {
     if global.json {
         return output::json(&serde_json::json!({
             "Keystore": path, "Seal": keystore.seal(), "Account": settings.account, "Region": settings.region,
-            "Time": keystore.time().to_rfc3339(), "Keys": keys, "Buckets": buckets, "Identities": identities,
+            "Time": keystore.time().to_rfc3339(), "Keys": keys, "Buckets": buckets, "Identities": identities, "MonthlyUSD": monthly_usd_of(&world),
         }));
     }
     Ok(output::facts(&[
@@ -50,6 +51,7 @@ fn show(global: &Global) -> Result<(), CommandError> {
         ("Account", settings.account.to_string()),
         ("Region", settings.region.to_string()),
         ("Time", keystore.time().to_rfc3339()),
+        ("At AWS", format!("its keys would cost {} USD a month", monthly_usd_of(&world))),
         (
             "Holds",
             format!(

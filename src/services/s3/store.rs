@@ -231,7 +231,8 @@ impl<'k> S3<'k> {
         match opened {
             Ok(_) => Ok(object),
             Err(error) => match error.kms_answer() {
-                Some(answer) => Err(call_error(answer).into()),
+                // The record's keyring has put it in the service's words already.
+                Some(answer) => Err(CallError::from_data_key_error(answer).into()),
                 None => Err(error.into()),
             },
         }
