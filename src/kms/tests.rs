@@ -206,9 +206,17 @@ fn automatic_rotation_falls_due_by_the_clock_and_leaves_a_service_event() {
             .iter()
             .all(|event| event.event_type == EventType::AwsServiceEvent && event.request_id.is_none())
     );
-    kms.disable_key_rotation(&admin, DisableKeyRotation { key_id: key.clone() }).unwrap();
+    // While the key is disabled nothing rotates; what fell due happens once when it is enabled.
+    kms.disable_key(&admin, DisableKey { key_id: key.clone() }).unwrap();
     lab.advance(400);
     assert_eq!(rotations(), 3);
+    kms.enable_key(&admin, EnableKey { key_id: key.clone() }).unwrap();
+    assert_eq!(rotations(), 4);
+    lab.advance(89);
+    assert_eq!(rotations(), 4);
+    kms.disable_key_rotation(&admin, DisableKeyRotation { key_id: key.clone() }).unwrap();
+    lab.advance(400);
+    assert_eq!(rotations(), 4);
 }
 
 #[test]
