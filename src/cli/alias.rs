@@ -21,7 +21,6 @@ pub(super) enum Alias {
 ///
 /// Example: keystead alias create alias/models 1234abcd-12ab-34cd-56ef-1234567890ab
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Create {
     /// The name: `alias/…`
     #[arg(value_name = "ALIAS")]

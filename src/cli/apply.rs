@@ -15,7 +15,6 @@ use crate::lab::seed::{Plan, Seed, Step, StepKind};
 /// What is there already stays or is changed to fit; what the file does not name stays as it is. To apply a file twice
 /// changes nothing.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Apply {
     /// People, roles, buckets, keys and policies
     #[arg(value_name = "FILE.toml")]

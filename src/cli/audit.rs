@@ -18,7 +18,6 @@ pub(super) enum Audit {
 ///
 /// With `--json` each event is a line in CloudTrail's shape.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Tail {
     /// How many
     #[arg(short = 'n', long, default_value_t = 20, value_name = "N")]

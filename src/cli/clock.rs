@@ -25,7 +25,6 @@ pub(super) struct Show {}
 /// What falls due meanwhile is done, each thing at its own time: keys rotate, deletion windows end. The clock cannot be
 /// moved back.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Advance {
     /// How far, in days: `400d`
     #[arg(value_name = "DAYS")]

@@ -11,7 +11,6 @@ use super::{command, error::CommandError, exit::Exit};
 ///
 /// Example: keystead completions bash > ~/.local/share/bash-completion/completions/keystead
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Completions {
     /// The shell
     #[arg(value_enum)]
@@ -30,7 +29,6 @@ impl Completions {
 ///
 /// Example: keystead man | man -l -
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Man {
     /// Write a page for each command into this directory
     #[arg(long, value_name = "DIR")]

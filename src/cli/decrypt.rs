@@ -25,7 +25,6 @@ use crate::{
 /// By default x.sealed becomes x. Nothing appears under that name before the last frame is verified. Contexts that are
 /// given must be in the message. `-` is standard input or output.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Decrypt {
     /// The file, or `-`
     #[arg(value_name = "PATH")]

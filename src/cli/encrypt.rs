@@ -26,7 +26,6 @@ use crate::{
 /// The result is an AWS Encryption SDK message, by default in FILE.sealed. Any of the given keys opens it. `-` is
 /// standard input or output.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Encrypt {
     /// The file, or `-`
     #[arg(value_name = "PATH")]

@@ -23,31 +23,33 @@ const PASSPHRASE_BYTES_MAX: usize = 1024;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Everywhere")]
 pub(super) struct Global {
-    /// The keystore's directory [default: keystead in the user's data directory]
-    #[arg(long, global = true, env = "KEYSTEAD_KEYSTORE", value_name = "DIR", hide_env_values = true)]
+    /// The keystore's directory, or $KEYSTEAD_KEYSTORE [default: in the user's data directory]
+    #[arg(long, global = true, env = "KEYSTEAD_KEYSTORE", value_name = "DIR", hide_env = true)]
     keystore: Option<PathBuf>,
-    /// Who calls: `user/NAME`, `role/NAME`, `root` or an ARN [default: user/admin]
-    #[arg(long = "as", global = true, env = "KEYSTEAD_AS", value_name = "WHO", hide_env_values = true)]
+    /// Who calls, or $KEYSTEAD_AS: user/NAME, role/NAME, root or an ARN [default: user/admin]
+    #[arg(long = "as", global = true, env = "KEYSTEAD_AS", value_name = "WHO", hide_env = true)]
     caller: Option<String>,
     /// Print facts as JSON
     #[arg(long, global = true)]
     pub(super) json: bool,
-    /// When to use colour
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
-    pub(super) color: Color,
-    /// The key file that opens the keystore, when it is not where it was made
-    #[arg(long, global = true, env = "KEYSTEAD_KEY_FILE", value_name = "FILE", hide_env_values = true)]
-    pub(super) key_file: Option<PathBuf>,
-    /// Read the keystore's passphrase from the first line of this file
+    /// When to use colour: auto, always or never
     #[arg(
         long,
         global = true,
-        env = "KEYSTEAD_PASSPHRASE_FILE",
-        value_name = "FILE",
-        hide_env_values = true
+        value_enum,
+        default_value_t = Color::Auto,
+        value_name = "WHEN",
+        hide_possible_values = true,
+        hide_default_value = true
     )]
+    pub(super) color: Color,
+    /// The key file that opens the keystore, or $KEYSTEAD_KEY_FILE [default: where it was made]
+    #[arg(long, global = true, env = "KEYSTEAD_KEY_FILE", value_name = "FILE", hide_env = true)]
+    pub(super) key_file: Option<PathBuf>,
+    /// Read the passphrase from this file's first line, or $KEYSTEAD_PASSPHRASE_FILE's
+    #[arg(long, global = true, env = "KEYSTEAD_PASSPHRASE_FILE", value_name = "FILE", hide_env = true)]
     pub(super) passphrase_file: Option<PathBuf>,
-    /// Read the keystore's passphrase from this open file descriptor
+    /// Read the passphrase from this open file descriptor
     #[arg(long, global = true, value_name = "N", conflicts_with = "passphrase_file")]
     pub(super) passphrase_fd: Option<u32>,
 }

@@ -25,7 +25,6 @@ use crate::{
 /// The keystore is one directory. What opens it lies elsewhere: in a key file (the default), in a passphrase, or in the
 /// operating system's keyring. Keep a copy of the key file: without it everything in the keystore is lost.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Init {
     /// What seals the keystore's root key
     #[arg(long, value_enum, default_value_t = SealKind::Keyfile, value_name = "KIND")]

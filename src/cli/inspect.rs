@@ -17,7 +17,6 @@ use crate::envelope::{MessageInfo, inspect};
 ///
 /// Needs no key and no keystore; nothing that it shows is authenticated. `-` is standard input.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Inspect {
     /// The file, or `-`
     #[arg(value_name = "PATH")]

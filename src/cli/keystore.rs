@@ -21,7 +21,6 @@ pub(super) struct Show {}
 /// Every key material is wrapped anew. The new root key is sealed as the old one was: a new key file takes the place of
 /// the old one, which opens nothing any more. Copy it.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct RotateRoot {}
 
 impl Keystore {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use clap::Command;
+use clap::{Arg, Command};
 
 /// The whole reference as Markdown; `docs/commands.md` holds it, and a test compares.
 #[must_use]
@@ -20,7 +20,13 @@ pub fn reference() -> String {
 
 fn section(command: &mut Command, name: &str, text: &mut String) {
     let level = if name.contains(' ') { "##" } else { "#" };
-    let help = command.render_long_help().to_string();
+    // The flags of every command stand with the first alone.
+    let everywhere = |argument: &Arg| argument.get_help_heading() == Some("Everywhere");
+    let mut shown = command.clone();
+    if name.contains(' ') {
+        shown = shown.mut_args(|argument| if everywhere(&argument) { argument.hide(true) } else { argument });
+    }
+    let help = shown.render_long_help().to_string();
     let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
     // Writing to a `String` does not fail.
     let _always = write!(text, "\n{level} {name}\n\n```text\n{}\n```\n", lines.join("\n").trim_end());

@@ -36,7 +36,6 @@ pub(super) enum S3 {
 ///
 /// Example: keystead s3 mb s3://models
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Mb {
     /// The bucket: `s3://NAME`
     #[arg(value_name = "S3URI")]
@@ -50,7 +49,6 @@ pub(super) struct Mb {
 /// Without a flag the object is encrypted under a key that the service owns (AES256); `--sse aws:kms` takes the account's
 /// aws/s3 key, and `--sse-kms-key-id` a key of yours. `-` is standard input or output.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Cp {
     /// From: a file, `-` or `s3://BUCKET/KEY`
     #[arg(value_name = "FROM")]
@@ -70,7 +68,6 @@ pub(super) struct Cp {
 ///
 /// Example: keystead s3 ls s3://models/
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Ls {
     /// The bucket and what the objects' keys begin with: `s3://BUCKET/PREFIX`
     #[arg(value_name = "S3URI")]

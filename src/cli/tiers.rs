@@ -11,7 +11,6 @@ use crate::lab::tiers::{TierCell, TierTable};
 ///
 /// Every cell is found out by doing it, in a keystore in memory that is thrown away. `--why` tells what was tried.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Tiers {
     /// Tell for each cell what was tried and what came of it
     #[arg(long)]

@@ -15,7 +15,6 @@ use crate::{
 ///
 /// Example: keystead key create --alias alias/models --description "model artifacts"
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct Create {
     /// A name for it: `alias/…`
     #[arg(long, value_name = "alias/NAME")]

@@ -33,7 +33,6 @@ pub(crate) struct Get {
 ///
 /// Example: keystead key policy put alias/models policy.json
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct Put {
     #[command(flatten)]
     key: KeyArg,

@@ -18,7 +18,6 @@ use crate::{
 ///
 /// New ciphertexts use the new key material; older ones open as before.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct Rotate {
     #[command(flatten)]
     key: KeyArg,
@@ -77,7 +76,6 @@ impl Rotations {
 ///
 /// Example: keystead key enable-rotation alias/models --rotation-period-in-days 90
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct EnableRotation {
     #[command(flatten)]
     key: KeyArg,

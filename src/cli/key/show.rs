@@ -55,7 +55,6 @@ impl List {
 ///
 /// Example: keystead key show alias/models
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct Show {
     #[command(flatten)]
     key: KeyArg,

@@ -48,7 +48,6 @@ impl Disable {
 /// Until then it can be taken back with `cancel-deletion`. At the end the key material is erased, and what it encrypted
 /// is lost for ever. `keystead clock advance 7d` shows it at once.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct ScheduleDeletion {
     #[command(flatten)]
     key: KeyArg,

@@ -12,7 +12,6 @@ use crate::{
 ///
 /// Example: keystead key tag alias/models team=ml stage=training
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct Tag {
     #[command(flatten)]
     key: KeyArg,
