@@ -122,17 +122,7 @@ mod tests {
     use super::*;
 
     fn plain(bytes: &[u8]) -> String {
-        anstream::adapter::strip_bytes(bytes).to_string_lossy()
-    }
-
-    trait Lossy {
-        fn to_string_lossy(self) -> String;
-    }
-
-    impl Lossy for anstream::adapter::StrippedBytes<'_> {
-        fn to_string_lossy(self) -> String {
-            String::from_utf8(self.into_vec()).unwrap()
-        }
+        String::from_utf8(anstream::adapter::strip_bytes(bytes).into_vec()).unwrap()
     }
 
     #[test]
@@ -144,7 +134,8 @@ mod tests {
         for line in text.lines() {
             assert!(line.chars().count() <= 80, "{line}");
         }
-        assert!(text.contains("is not authorized to perform: kms:Decrypt"), "{text}");
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("is not authorized to perform: kms:Decrypt"), "{text}");
         assert!(summary.took < Duration::from_secs(10), "{:?}", summary.took);
     }
 

@@ -94,9 +94,9 @@ impl fmt::Display for Why {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
             Self::Answer(code) => code.as_str(),
-            Self::NotAuthentic => "not authentic",
+            Self::NotAuthentic => "not genuine",
             Self::NoKeyFile => "no key file",
-            Self::WrongKeyFile => "wrong key file",
+            Self::WrongKeyFile => "wrong key",
             Self::Failed => "failed",
         })
     }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use super::{StepResult, Summary, outcome::Outcome, stage::Stage, steps::Step};
-use crate::lab::table::{table, wrap};
+use crate::lab::table::{grouped, table, wrap};
 
 const TITLE: Style = Style::new().bold();
 const COMMAND: Style = AnsiColor::Cyan.on_default();
@@ -16,12 +16,12 @@ const REFUSAL: Style = AnsiColor::Yellow.on_default();
 /// The width of a line without its indent.
 const TEXT_WIDTH: usize = 75;
 /// The widths of the summary's columns.
-const SUMMARY_WIDTHS: [usize; 4] = [41, 12, 12, 7];
+const SUMMARY_WIDTHS: [usize; 5] = [2, 39, 12, 12, 7];
 /// What stands before a line.
 const INDENT: &str = "    ";
 
 pub(super) fn welcome(out: &mut dyn Write, stage: &Stage) -> io::Result<()> {
-    writeln!(out, "{TITLE}keystead demo{TITLE:#}: {}, {} bytes\n", stage.name(), stage.size())?;
+    writeln!(out, "{TITLE}keystead demo{TITLE:#}: {}, {} bytes\n", stage.name(), grouped(stage.size()))?;
     let text = "Everything below really happens, in a temporary keystore on disk that is gone at the end. \
                 With a keystore of your own, the commands shown do the same.";
     wrap(text, TEXT_WIDTH).iter().try_for_each(|line| writeln!(out, "{line}"))
@@ -55,7 +55,7 @@ pub(super) fn outcome(
     }
     match outcome {
         Outcome::Done(words) => {
-            for line in wrap(words, TEXT_WIDTH) {
+            for line in wrap(words, TEXT_WIDTH).iter().filter(|line| !line.is_empty()) {
                 writeln!(out, "{INDENT}{line}")?;
             }
         }
@@ -81,11 +81,12 @@ fn pieces(line: &str) -> Vec<String> {
 }
 
 pub(super) fn summary(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
-    let heading = ["step", "expected", "happened", ""].map(str::to_owned);
+    let heading = ["", "step", "expected", "happened", ""].map(str::to_owned);
     let rows = summary.steps.iter().enumerate().map(|(index, step)| {
         let verdict = if step.as_expected { "✓ ok" } else { "✗ wrong" };
         vec![
-            format!("{:>2}. {}", index + 1, step.step),
+            format!("{:>2}", index + 1),
+            step.step.into(),
             in_words(&step.expected),
             in_words(&step.happened),
             verdict.into(),

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{Seek, SeekFrom, Write},
+    io::{Read, Seek, SeekFrom, Write},
     path::Path,
 };
 
@@ -16,7 +16,7 @@ use crate::{
     envelope::inspect,
     keystore::{Keystore, NewKeystore, Seal, WithoutAsking},
     kms::{DisableKey, EnableKey, RotateKeyOnDemand},
-    lab::tiers::TierTable,
+    lab::{table::grouped, tiers::TierTable},
     model::{EncryptionContext, ErrorCode, ParseError},
     services::s3::{Encryption, GetObject, PutObject},
 };
@@ -35,7 +35,7 @@ pub(super) struct Step {
 /// How many of the last events the demo shows.
 const EVENTS_SHOWN: usize = 8;
 /// How many bytes of the sealed artifact the demo shows.
-const BYTES_SHOWN: usize = 48;
+const BYTES_SHOWN: u64 = 48;
 
 /// All steps, in order.
 pub(super) const STEPS: &[Step] = &[
@@ -220,7 +220,7 @@ fn put_three_objects(stage: &mut Stage, shown: &mut Vec<String>) -> Result<Outco
         let object = keystore.s3().put_object(&alice, put, Source::File(stage.file()), &mut |_| ())?;
         let world = keystore.world()?;
         let tier = world.key(&object.kms_key).map_or("?", |key| key.tier.as_str());
-        shown.push(format!("s3://models/{name:<9} {tier:<17} key {}", object.kms_key.key_id()));
+        shown.push(format!("{name:<9} {tier:<17} key {}", object.kms_key.key_id()));
     }
     Outcome::done("")
 }
@@ -236,26 +236,30 @@ fn seal(stage: &mut Stage, _: &mut Vec<String>) -> Result<Outcome, Refusal> {
     let frames = if sealed.frames == 1 { "one frame".into() } else { format!("{} frames", sealed.frames) };
     Outcome::done(format!(
         "{} bytes became {}, in {frames} of AES-256-GCM",
-        sealed.plaintext_bytes, sealed.message_bytes
+        grouped(sealed.plaintext_bytes),
+        grouped(sealed.message_bytes)
     ))
 }
 
 fn look(stage: &mut Stage, shown: &mut Vec<String>) -> Result<Outcome, Refusal> {
-    let bytes = fs::read(stage.sealed())?;
-    let info = inspect(bytes.as_slice(), u64::try_from(bytes.len()).ok())
-        .map_err(|error| Refusal::failed(error.to_string()))?;
+    let mut file = fs::File::open(stage.sealed())?;
+    let size = file.metadata()?.len();
+    let info = inspect(&file, Some(size)).map_err(|error| Refusal::failed(error.to_string()))?;
     shown.push(format!("format     AWS Encryption SDK message, version {}", info.version));
     shown.push(format!("suite      {}", info.suite));
-    shown.extend(info.recipients.iter().map(|recipient| format!("sealed to  {}", recipient.key)));
+    shown.extend(info.recipients.iter().map(|recipient| format!("sealed to\n{}", recipient.key)));
     let context = info.context.iter().filter(|(name, _)| !name.starts_with("aws-crypto"));
     shown.extend(context.map(|(name, value)| format!("context    {name}={value}")));
-    let start = usize::try_from(info.header_bytes).unwrap_or(0).min(bytes.len());
-    let body = bytes.get(start..).unwrap_or_default();
-    for (index, row) in body.chunks(16).take(BYTES_SHOWN / 16).enumerate() {
+    // The encrypted content begins after the first frame's number, IV and length.
+    let start = info.header_bytes.saturating_add(24);
+    file.seek(SeekFrom::Start(start))?;
+    let mut body = Vec::new();
+    file.take(BYTES_SHOWN).read_to_end(&mut body)?;
+    for (row, at) in body.chunks(16).zip((start..).step_by(16)) {
         let hexadecimal: Vec<String> = row.iter().map(|byte| format!("{byte:02x}")).collect();
         let letters = row.iter().map(|byte| if byte.is_ascii_graphic() { char::from(*byte) } else { '.' });
         let letters: String = letters.collect();
-        shown.push(format!("{:08x}   {:<47}  {letters}", start + index * 16, hexadecimal.join(" ")));
+        shown.push(format!("{at:08x}   {:<47}  {letters}", hexadecimal.join(" ")));
     }
     Outcome::done("")
 }
@@ -323,7 +327,7 @@ fn flip_a_bit(stage: &mut Stage, shown: &mut Vec<String>) -> Result<Outcome, Ref
     let at = file.metadata()?.len().saturating_sub(17);
     let mut byte = [0];
     file.seek(SeekFrom::Start(at))?;
-    std::io::Read::read_exact(&mut file, &mut byte)?;
+    file.read_exact(&mut byte)?;
     file.seek(SeekFrom::Start(at))?;
     file.write_all(&byte.map(|byte| byte ^ 1))?;
     drop(file);
