@@ -10,6 +10,7 @@
 //! What opens the seal — a key file, a passphrase, a keyring entry — is never in the directory: a copy of it alone
 //! yields nothing.
 
+mod artifacts;
 mod directory;
 mod error;
 mod operations;

@@ -7,7 +7,10 @@ use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 
-use super::{cost::monthly_usd, table::table};
+use super::{
+    cost::monthly_usd,
+    table::{grouped, table},
+};
 use crate::{
     artifact::{ArtifactError, Source, Target},
     keystore::{Keystore, KeystoreError, NewKeystore},
@@ -51,14 +54,17 @@ pub struct TierCell {
     pub evidence: Vec<String>,
 }
 
+/// Tries one aspect of one key.
+type Observation = fn(&Stage, &Subject) -> Result<TierCell, CallError>;
+
 /// The account of the keystore in which it is tried.
 const ACCOUNT: &str = "111122223333";
 /// The other account.
 const OTHER_ACCOUNT: &str = "444455556666";
 /// When the clock stands at first: 2026-01-01T00:00:00Z.
 const START: Timestamp = Timestamp::from_millis(1_767_225_600_000);
-/// The widths of the columns in characters: 80 with the spaces between them.
-const WIDTHS: [usize; 4] = [14, 17, 19, 24];
+/// The widths of the columns in characters: 76 with the spaces between them, for a terminal of 80 and an indent.
+const WIDTHS: [usize; 4] = [13, 16, 18, 23];
 
 impl TierTable {
     /// Tries everything, in a keystore that is gone afterwards.
@@ -68,7 +74,7 @@ impl TierTable {
     /// When there is no randomness or no temporary directory, or the keystore fails where nothing should.
     pub fn observe() -> Result<Self, KeystoreError> {
         let stage = Stage::set_up()?;
-        let aspects: [(&'static str, fn(&Stage, &Subject) -> Result<TierCell, CallError>); 9] = [
+        let aspects: [(&'static str, Observation); 9] = [
             ("made by", made_by),
             ("ListKeys, DescribeKey", seen),
             ("policy", policy),
@@ -160,8 +166,6 @@ impl Stage {
         });
         let mut next = || subjects.next().unwrap_or_else(|| Err(CallError::internal("three keys were put")));
         let (owned, managed, customer) = (next()?, next()?, next()?);
-        drop(next);
-        drop(subjects);
         Ok(Self { stranger: Caller::local(stranger), keystore, clock, admin, owned, managed, customer })
     }
 
@@ -379,7 +383,8 @@ fn rotation(stage: &Stage, subject: &Subject) -> Result<TierCell, CallError> {
         yours.push("off".to_owned());
     }
     if within {
-        let range = if beyond { "any period".into() } else { format!("{min}–{} days", with_comma(max)) };
+        let range = format!("{min}–{} days", grouped(max.into()));
+        let range = if beyond { "any period".into() } else { range };
         yours.push(format!("automatic ({range})"));
     }
     if stage.attempt(&mut evidence, &RotateKeyOnDemand { key_id: subject.key_id() }).is_some() {
@@ -420,14 +425,6 @@ fn cost(stage: &Stage, subject: &Subject) -> Result<TierCell, CallError> {
     evidence.push(format!("of a key that was never rotated: {one} USD"));
     let most = prices.iter().copied().max().unwrap_or(one);
     cell(format!("{one} USD a key, up to {most} after two rotations"), evidence)
-}
-
-/// 2560 as `2,560`.
-fn with_comma(number: u32) -> String {
-    match (number / 1000, number % 1000) {
-        (0, rest) => rest.to_string(),
-        (thousands, rest) => format!("{thousands},{rest:03}"),
-    }
 }
 
 #[cfg(test)]
@@ -480,8 +477,7 @@ mod tests {
             }
         }
         let text = table.to_string();
-        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 76), "{text}");
         assert!(serde_json::to_string(&table).unwrap().contains("KeyManager CUSTOMER"));
-        println!("{text}");
     }
 }
