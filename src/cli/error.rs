@@ -12,7 +12,7 @@ use crate::{
     envelope::{DataKeyError, ErrorClass, KeyringError, OpenMessageError},
     keystore::KeystoreError,
     kms::CallError,
-    lab::seed::SeedError,
+    lab::{demo::DemoError, seed::SeedError},
     model::{ErrorCode, ParseError},
     services::s3::ObjectError,
     storage::StorageError,
@@ -166,6 +166,16 @@ impl From<SeedError> for CommandError {
             _ => Exit::Failed,
         };
         Self { exit, message: error.to_string(), hints: error.hints() }
+    }
+}
+
+impl From<DemoError> for CommandError {
+    fn from(error: DemoError) -> Self {
+        match error {
+            DemoError::Keystore(error) => error.into(),
+            DemoError::Seed(error) => error.into(),
+            error => Self::new(Exit::Failed, error),
+        }
     }
 }
 

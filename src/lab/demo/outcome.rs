@@ -137,7 +137,7 @@ impl From<ObjectError> for Refusal {
     fn from(error: ObjectError) -> Self {
         match error {
             ObjectError::Call(error) => error.into(),
-            ObjectError::Artifact(error) => error.into(),
+            ObjectError::Artifact(error) => (*error).into(),
         }
     }
 }
