@@ -5,7 +5,6 @@ use thiserror::Error;
 
 use crate::{
     crypto::random::RandomError,
-    envelope::DataKeyError,
     model::{ErrorCode, ParseError},
 };
 
@@ -50,11 +49,10 @@ impl CallError {
         self.explanation.as_deref()
     }
 
-    /// What a KMS answered to somebody who asked for a data key.
-    #[must_use]
-    pub fn from_data_key_error(error: &DataKeyError) -> Self {
-        let explanation = error.explanation().map(str::to_owned);
-        Self { code: error.code(), message: error.message().into(), explanation }
+    /// The same with this explanation, or none.
+    pub(super) fn with_explanation(mut self, explanation: Option<String>) -> Self {
+        self.explanation = explanation;
+        self
     }
 
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
