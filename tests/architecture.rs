@@ -50,7 +50,10 @@ const MODULES: &[Module] = &[
     ),
     module(
         "keystore",
-        &["model", "secret", "crypto", "policy", "iam", "world", "audit", "storage", "kms", "services"],
+        &[
+            "model", "secret", "crypto", "policy", "iam", "world", "audit", "storage", "envelope",
+            "artifact", "kms", "services",
+        ],
         "puts everything together in one directory",
     ),
     module(
