@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::{BufRead, BufReader, Write},
+    io::{Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -208,12 +208,23 @@ pub(crate) fn childs_directory() -> Option<PathBuf> {
     std::env::var_os(CHILD).map(PathBuf::from)
 }
 
-/// Waits until the child has written a line that begins with `mark`, and answers the rest of the line.
+/// Waits until the child has written a line that has `mark` in it, and answers the rest of that line.
 pub(crate) fn await_line(child: &mut Child, mark: &str) -> String {
-    let lines = BufReader::new(child.stdout.as_mut().unwrap()).lines();
-    // The line may stand behind the harness's own words, which end without a line feed.
-    let mut rest = lines.map_while(Result::ok).filter_map(|line| Some(line.split_once(mark)?.1.to_owned()));
-    rest.next().unwrap()
+    let output = child.stdout.as_mut().unwrap();
+    let (mut line, mut byte) = (Vec::new(), [0]);
+    loop {
+        // Byte by byte: what is read ahead here would be missing at the next call.
+        assert_eq!(output.read(&mut byte).unwrap(), 1, "the child ended without `{mark}`");
+        if byte != *b"\n" {
+            line.push(byte[0]);
+            continue;
+        }
+        // The harness's own words may stand before the mark.
+        if let Some((_, rest)) = String::from_utf8_lossy(&line).split_once(mark) {
+            return rest.to_owned();
+        }
+        line.clear();
+    }
 }
 
 /// Says a line, past the harness.
