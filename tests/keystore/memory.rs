@@ -103,12 +103,19 @@ fn when_all_is_dropped_no_key_is_left_in_memory() {
 fn call_key(material: &SecretKey, blob: &[u8]) -> Vec<u8> {
     let header_bytes = 4 + 1 + usize::from(blob[4]) + 32;
     let (header, rest) = blob.split_at(header_bytes);
-    kdf::hkdf_sha256(material, &rest[..32], header).expose_secret().to_vec()
+    let key = kdf::hkdf_sha256(material, &rest[..32], header);
+    let context = EncryptionContext::from_pairs([("purpose", "test")]).unwrap().to_canonical_bytes();
+    let aad = [header, &rest[..32], &context].concat();
+    assert!(aead::open(&key, &[0; 12], &aad, &rest[32..]).is_ok(), "this is the key");
+    key.expose_secret().to_vec()
 }
 
 /// The key of a message's frames (AWS Encryption SDK specification, suite 0x0478).
 fn message_key(data_key: &[u8], message: &[u8]) -> Vec<u8> {
     let data_key = SecretKey::from_slice(data_key).unwrap();
+    let commitment = kdf::hkdf_sha512(&data_key, &message[3..35], b"COMMITKEY");
+    let committed = message.windows(32).any(|window| window == commitment.expose_secret());
+    assert!(committed, "this is the message's data key");
     let info = [&message[1..3], b"DERIVEKEY".as_slice()].concat();
     kdf::hkdf_sha512(&data_key, &message[3..35], &info).expose_secret().to_vec()
 }
@@ -203,7 +210,7 @@ fn use_a_keystore(directory: &Path) {
     envelope::open(&mut message.as_slice(), &mut opened, &keyring, &OpenOptions::default()).unwrap();
     let artifact_key = keyring.data_key.into_inner().unwrap();
     say(&format!("@data-key {data_key}\n@artifact-key {artifact_key}"));
-    say(&format!("@blob {}\n@message {}", hex::encode(blob), hex::encode(&message[..64])));
+    say(&format!("@blob {}\n@message {}", hex::encode(blob), hex::encode(&message[..1024])));
 }
 
 /// An artifact that is nowhere but in the buffer that it is read into.
