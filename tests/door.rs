@@ -1,6 +1,6 @@
 //! The door under many callers at once, and against a simple model of what AWS's keys do.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail loudly")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail loudly")]
 
 use std::{
     collections::BTreeMap,
