@@ -142,7 +142,10 @@ impl SourceFile {
 
     /// The code that is shipped: without comments, and without the tests at the end.
     fn code(&self) -> String {
-        let shipped = self.text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
+        let tests = self.text.match_indices("\n#[cfg(test)]\nmod ").map(|(at, _)| at);
+        // `mod tests;` among the declarations is another file; `mod tests {` is the end of this one.
+        let inline = |at: &usize| self.text[*at..].lines().nth(2).is_some_and(|line| line.contains('{'));
+        let shipped = &self.text[..tests.filter(inline).next().unwrap_or(self.text.len())];
         let lines = shipped.lines().map(|line| line.split("//").next().unwrap_or_default());
         lines.collect::<Vec<_>>().join("\n")
     }
@@ -382,6 +385,7 @@ fn each_check_finds_what_it_is_for() {
         1
     );
     assert_eq!(import("src/services/s3/mod.rs", "fn x() { crate::storage::open() }").len(), 1);
+    assert_eq!(import("src/audit/mod.rs", "\n#[cfg(test)]\nmod tests;\n\nuse crate::kms::Door;").len(), 1);
     assert_eq!(import("src/policy/mod.rs", "macro_rules! m { () => { $crate::kms::x() } }").len(), 1);
     assert_eq!(
         import("src/novelty/mod.rs", ""),

@@ -16,6 +16,8 @@ mod error;
 mod operations;
 mod recovery;
 mod seal;
+#[cfg(test)]
+mod tests;
 
 use std::{path::Path, sync::Arc};
 

@@ -225,8 +225,12 @@ impl SqliteStorage {
     }
 
     fn erase(&self) -> Result<(), StorageError> {
-        truncate_journal(&self.connection)
-            .map_err(|error| StorageError::Unerased { detail: error.to_string() })
+        rewrite(&self.connection).map_err(|error| {
+            // The journal that stays behind tells the next opening to finish this.
+            let _best_effort =
+                self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+            StorageError::Unerased { detail: error.to_string() }
+        })
     }
 }
 
@@ -284,7 +288,10 @@ impl Storage for SqliteStorage {
         let (snapshot, set) = self.read_all()?;
         if self.rows.is_none() {
             // The file is what it should be: from now on it may be written to. A crash may have come between an
-            // erasing commit and its checkpoint; this one finishes it.
+            // erasing commit and its erasure; then there is a journal, and this finishes it.
+            if journal_bytes(Path::new(self.connection.path().unwrap_or_default())) > 0 {
+                rewrite(&self.connection)?;
+            }
             truncate_journal(&self.connection)?;
             self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         }
@@ -353,9 +360,8 @@ fn inspect(path: &Path) -> Result<(), StorageError> {
         return Err(StorageError::Damaged { detail: "it is not in write-ahead mode".into() });
     }
     // SQLite reads zeros for what is missing of the last page. A crash may leave it short, and then the journal has it.
-    let journal_bytes = fs::metadata(with_suffix(path, "-wal")).map_or(0, |journal| journal.len());
     let page_bytes = u64::from(number(14) & 0xffff).max(1);
-    if metadata.len() % page_bytes != 0 && journal_bytes == 0 {
+    if metadata.len() % page_bytes != 0 && journal_bytes(path) == 0 {
         return Err(StorageError::Damaged { detail: "it ends inside a page".into() });
     }
     Ok(())
@@ -443,6 +449,17 @@ fn write_state(
         .prepare_cached("INSERT OR REPLACE INTO state (one, log_size, log_root, mac) VALUES (1, ?1, ?2, ?3)")?
         .execute(params![size, log.map(|log| log.root), mac])?;
     Ok(())
+}
+
+/// Writes the whole database anew, so that nothing is in it but what it holds. `secure_delete` overwrites what a deleted
+/// row leaves, and not the copies of it that balancing the tree left in the free space of its pages before.
+fn rewrite(connection: &Connection) -> Result<(), StorageError> {
+    connection.execute_batch("VACUUM")?;
+    truncate_journal(connection)
+}
+
+fn journal_bytes(database: &Path) -> u64 {
+    fs::metadata(with_suffix(database, "-wal")).map_or(0, |journal| journal.len())
 }
 
 /// Moves everything into the database proper and empties the journal.

@@ -182,36 +182,3 @@ fn a_file_unlinked_or_replaced_under_the_log_closes_it() {
         assert_eq!(log.position().size, 1);
     }
 }
-
-/// Run it with `cargo test --release -- --ignored --nocapture a_million_records`.
-#[test]
-#[ignore = "a measurement: it writes 800 MB"]
-fn a_million_records_are_verified_in_seconds() {
-    const BATCH: u64 = 64;
-    let place = Place::new();
-    let mut log = AuditLog::create(Box::new(place.disk()), LogOptions::new(signing_key(1), ORIGIN)).unwrap();
-    let record = vec![b'x'; 700];
-    let batch = vec![record; usize::try_from(BATCH).unwrap()];
-    let timed = |what: &str, act: &mut dyn FnMut()| {
-        let start = std::time::Instant::now();
-        act();
-        println!("{what}: {:.2?}", start.elapsed());
-    };
-    timed("append 1,000,000 in batches of 64", &mut || {
-        for _ in 0..1_000_000 / BATCH {
-            log.append_batch(&batch).unwrap();
-        }
-    });
-    let position = log.position();
-    timed("verify", &mut || drop(place.verify(Some(position)).unwrap()));
-    timed("open", &mut || {
-        let options = LogOptions::new(signing_key(1), ORIGIN);
-        drop(AuditLog::open(Box::new(place.disk()), options, Some(position)).unwrap());
-    });
-    timed("last 20", &mut || assert_eq!(read::tail(&place.disk(), 20).unwrap().len(), 20));
-    timed("read all", &mut || assert_eq!(read::records(&place.disk(), 0).unwrap().count(), 1_000_000));
-    timed("tree alone", &mut || {
-        let mut tree = Frontier::new();
-        (0..1_000_000).for_each(|_| tree.push(leaf_hash(&batch[0])));
-    });
-}

@@ -1,0 +1,182 @@
+//! Damaged, truncated, edited and exchanged files: a clear error and nothing written, or the same data; never a panic.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use keystead::{
+    keystore::{Keystore, KeystoreError},
+    kms::{DisableKey, EnableKey, ScheduleKeyDeletion},
+    model::{Days, KeyArn, KeyState},
+    storage::StorageError,
+    world::Row,
+};
+
+use crate::place::{Place, decrypt, make_key, refused};
+
+type Files = BTreeMap<PathBuf, Vec<u8>>;
+
+/// Changes one file, opens the keystore, and checks that it was refused without a trace or is what it was.
+fn open_changed(place: &Place, whole: &Files, path: &PathBuf, bytes: Vec<u8>, rows: &[Row]) -> bool {
+    fs::write(path, bytes).unwrap();
+    let changed = place.files();
+    let refused = match place.open() {
+        Ok(keystore) => {
+            assert_eq!(keystore.world().unwrap().to_rows(), rows);
+            false
+        }
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            assert!(place.files() == changed, "a refused opening wrote something: {error}");
+            true
+        }
+    };
+    place.restore(whole);
+    refused
+}
+
+fn closed() -> (Place, Files, Vec<Row>) {
+    let (place, ..) = Place::filled();
+    let rows = place.open().unwrap().world().unwrap().to_rows();
+    let whole = place.files();
+    (place, whole, rows)
+}
+
+#[test]
+fn a_flipped_bit_anywhere_in_the_database_is_refused_or_means_nothing() {
+    let (place, whole, rows) = closed();
+    let path = place.database();
+    let (mut refused, mut tried) = (0, 0);
+    for at in (0..whole[&path].len()).step_by(149) {
+        let mut bytes = whole[&path].clone();
+        bytes[at] ^= 1 << (at % 8);
+        refused += usize::from(open_changed(&place, &whole, &path, bytes, &rows));
+        tried += 1;
+    }
+    assert!(tried > 100 && refused > tried / 10, "{refused} of {tried} were refused");
+}
+
+#[test]
+fn a_database_cut_off_anywhere_is_refused() {
+    let (place, whole, rows) = closed();
+    let path = place.database();
+    for end in (0..whole[&path].len()).step_by(1021) {
+        let bytes = whole[&path][..end].to_vec();
+        assert!(open_changed(&place, &whole, &path, bytes, &rows), "cut at {end}");
+    }
+}
+
+#[test]
+fn a_log_cut_off_or_edited_anywhere_is_refused() {
+    let (place, key, _) = Place::filled();
+    // The last thing that happened is a change, so the state reaches as far as the log.
+    let keystore = place.open().unwrap();
+    keystore.kms().disable_key(&keystore.administrator(), DisableKey { key_id: key.into() }).unwrap();
+    let rows = keystore.world().unwrap().to_rows();
+    drop(keystore);
+    let (whole, path) = (place.files(), place.segment());
+    for at in (0..whole[&path].len()).step_by(211) {
+        assert!(open_changed(&place, &whole, &path, whole[&path][..at].to_vec(), &rows), "cut at {at}");
+        let mut bytes = whole[&path].clone();
+        bytes[at] ^= 0x10;
+        assert!(open_changed(&place, &whole, &path, bytes, &rows), "edited at {at}");
+    }
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(refused(place.open()), KeystoreError::Audit(_)));
+    place.restore(&whole);
+    assert!(place.open().is_ok());
+}
+
+#[test]
+fn a_newer_format_asks_for_a_newer_program() {
+    let (place, whole, rows) = closed();
+    let mut bytes = whole[&place.database()].clone();
+    // "The Database Header" (SQLite file format): the user version, big endian, at 60.
+    bytes[63] += 1;
+    fs::write(place.database(), &bytes).unwrap();
+    let error = refused(place.open());
+    assert!(matches!(error, KeystoreError::Storage(StorageError::NewerFormat { .. })), "{error}");
+    assert!(error.hints()[0].contains("newer"), "{:?}", error.hints());
+    assert!(open_changed(&place, &whole, &place.database(), bytes, &rows));
+}
+
+#[test]
+fn a_keystore_that_was_killed_opens_with_all_that_it_answered() {
+    let (place, key, ciphertext) = Place::filled();
+    let keystore = place.open().unwrap();
+    let other = make_key(&keystore, None);
+    // What a killed process leaves is what is on the disk now, the database's journal included.
+    let killed = place.files();
+    drop(keystore);
+    assert!(killed.keys().any(|path| path.to_string_lossy().ends_with("-wal")));
+    place.restore(&killed);
+    let keystore = place.open().unwrap();
+    let world = keystore.world().unwrap();
+    assert!(world.key(&key).is_some() && world.key(&other).is_some());
+    assert_eq!(decrypt(&keystore, &ciphertext), b"a short plaintext");
+    let tail = keystore.audit_tail(&keystore.administrator(), 9).unwrap();
+    assert!(tail.iter().all(|record| record.event_name != "RecoverAfterCrash"));
+}
+
+fn state_of(keystore: &Keystore, key: &KeyArn) -> Option<KeyState> {
+    keystore.world().unwrap().key(key).map(|key| key.state)
+}
+
+#[test]
+fn an_older_database_beside_a_newer_log_brings_no_deleted_key_back() {
+    let (place, key, _) = Place::filled();
+    let before = fs::read(place.database()).unwrap();
+    let keystore = place.open().unwrap();
+    let admin = keystore.administrator();
+    let schedule = ScheduleKeyDeletion { key_id: key.clone().into(), pending_window: Some(Days::new(7)) };
+    keystore.kms().schedule_key_deletion(&admin, schedule).unwrap();
+    keystore.advance_clock(&admin, Days::new(8)).unwrap();
+    assert_eq!(state_of(&keystore, &key), None);
+    drop(keystore);
+    let after = place.files();
+
+    fs::write(place.database(), before).unwrap();
+    let changed = place.files();
+    let error = refused(place.open());
+    assert!(matches!(error, KeystoreError::Torn(_)), "{error}");
+    assert!(error.to_string().contains("older copy"), "{error}");
+    assert!(place.files() == changed);
+    place.restore(&after);
+    assert_eq!(state_of(&place.open().unwrap(), &key), None);
+}
+
+#[test]
+fn a_newer_database_beside_an_older_log_is_refused() {
+    let (place, key, _) = Place::filled();
+    let before = fs::read(place.segment()).unwrap();
+    let keystore = place.open().unwrap();
+    keystore.kms().disable_key(&keystore.administrator(), DisableKey { key_id: key.into() }).unwrap();
+    drop(keystore);
+    fs::write(place.segment(), before).unwrap();
+    assert!(matches!(refused(place.open()), KeystoreError::Audit(_)));
+}
+
+/// One change back is what a crash leaves too, and nothing on the disk tells the two apart: the log says what came of it.
+#[test]
+fn a_database_one_change_older_is_taken_for_a_crash_and_the_log_says_so_once() {
+    let (place, key, _) = Place::filled();
+    let before = fs::read(place.database()).unwrap();
+    let keystore = place.open().unwrap();
+    keystore.kms().disable_key(&keystore.administrator(), DisableKey { key_id: key.clone().into() }).unwrap();
+    drop(keystore);
+    fs::write(place.database(), before).unwrap();
+    let keystore = place.open().unwrap();
+    let admin = keystore.administrator();
+    assert_eq!(state_of(&keystore, &key), Some(KeyState::Enabled));
+    let tail = keystore.audit_tail(&admin, 2).unwrap();
+    assert_eq!(
+        (tail[0].event_name.as_str(), tail[1].event_name.as_str()),
+        ("DisableKey", "RecoverAfterCrash")
+    );
+    let details = tail[1].service_event_details.as_ref().unwrap();
+    assert_eq!(details["notApplied"], serde_json::json!([tail[0].event_id]));
+    keystore.kms().enable_key(&admin, EnableKey { key_id: key.into() }).unwrap();
+    drop(keystore);
+    let keystore = place.open().unwrap();
+    let records = keystore.audit_tail(&keystore.administrator(), 99).unwrap();
+    assert_eq!(records.iter().filter(|record| record.event_name == "RecoverAfterCrash").count(), 1);
+    keystore.audit_verify().unwrap();
+}
