@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let context = EncryptionContext::from_pairs([("model", "tiny-mlp"), ("stage", "released")])?;
     let sealed = place.path().join("model.sealed");
     let (source, target) = (Source::File(&model), Target::File(&sealed));
-    let done = keystore.seal_artifact(&admin, alias.clone(), source, target, context)?;
+    let done = keystore.artifacts(&admin).seal(alias.clone(), source, target, context)?;
     println!("sealed: {} bytes became {}", done.message.plaintext_bytes, done.message.message_bytes);
 
     // The key rotates, and what was sealed before still opens.
@@ -49,7 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let opened = place.path().join("model.opened");
     let released = EncryptionContext::from_pairs([("stage", "released")])?;
     let (source, target) = (Source::File(&sealed), Target::File(&opened));
-    keystore.open_artifact(&admin, source, target, released)?;
+    keystore.artifacts(&admin).open(source, target, released)?;
     if fs::read(&opened)? != fs::read(&model)? {
         return Err("the opened file differs from the model".into());
     }
@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Who insists on a context that the file does not have gets nothing.
     let draft = EncryptionContext::from_pairs([("stage", "draft")])?;
     let (source, target) = (Source::File(&sealed), Target::Beside);
-    match keystore.open_artifact(&admin, source, target, draft) {
+    match keystore.artifacts(&admin).open(source, target, draft) {
         Ok(_) => return Err("a released model was opened as a draft".into()),
         Err(refused) => println!("as a draft: {refused}"),
     }

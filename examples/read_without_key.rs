@@ -37,9 +37,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     // With the sealed file in hand: the same.
     let (mut sealed, mut opened) = (Vec::new(), Vec::new());
     let (source, target) = (Source::Stream(&mut &b"weights"[..]), Target::Stream(&mut sealed));
-    lab.keystore().seal_artifact(&alice, key, source, target, EncryptionContext::new())?;
+    lab.keystore().artifacts(&alice).seal(key, source, target, EncryptionContext::new())?;
     let (source, target) = (Source::Stream(&mut sealed.as_slice()), Target::Stream(&mut opened));
-    match lab.keystore().open_artifact(&bob, source, target, EncryptionContext::new()) {
+    match lab.keystore().artifacts(&bob).open(source, target, EncryptionContext::new()) {
         Err(denied) if denied.kms_answer().is_some_and(|answer| answer.code() == ErrorCode::AccessDenied) => {
         }
         other => return Err(format!("bob should have been denied: {other:?}").into()),

@@ -10,7 +10,6 @@
 //! What opens the seal — a key file, a passphrase, a keyring entry — is never in the directory: a copy of it alone
 //! yields nothing.
 
-mod artifacts;
 mod directory;
 mod error;
 mod operations;
@@ -48,7 +47,7 @@ use crate::{
     kms::{CallError, Caller, Clock, Door, Kms, Materials, Sinks, SystemClock},
     model::{AccountId, Days, PrincipalArn, Region, Tags, Timestamp},
     secret::SecretKey,
-    services::{iam::Iam, organizations::Organizations, s3::S3},
+    services::{artifacts::Artifacts, iam::Iam, organizations::Organizations, s3::S3},
     storage::{Batch, MemoryStorage, Meta, Snapshot, SqliteStorage, Storage},
     world::{Change, Key, Material, RowChange, Settings, TABLES, World},
 };
@@ -267,6 +266,11 @@ impl Keystore {
     /// The identity management of this keystore.
     pub fn iam(&self) -> Iam<'_> {
         Iam::new(&self.door)
+    }
+
+    /// Sealing and opening artifacts under this keystore's keys, as `caller`.
+    pub fn artifacts(&self, caller: &Caller) -> Artifacts<'_> {
+        Artifacts::new(&self.door, caller)
     }
 
     /// The accounts beside the keystore's own.

@@ -400,31 +400,27 @@ fn rotation(stage: &Stage, subject: &Subject) -> Result<TierCell, CallError> {
 }
 
 fn cost(stage: &Stage, subject: &Subject) -> Result<TierCell, CallError> {
-    let mut evidence = Vec::new();
-    let mut prices = Vec::new();
-    for _ in 0..3 {
-        let key = stage.key(subject)?;
-        let rotations = key.materials.len().saturating_sub(1);
-        let price = monthly_usd(&key);
-        evidence.push(format!("after {rotations} rotations: {price} USD"));
-        prices.push(price);
-        let rotated =
-            stage.keystore.kms().call(&stage.admin, &RotateKeyOnDemand { key_id: subject.key_id() });
-        if rotated.is_err() {
-            break;
-        }
-    }
-    // The key that was tried has been rotated once by now; a fresh one costs what one without rotations does.
-    let fresh = prices.first().copied().unwrap_or(0);
-    if fresh == 0 {
+    let used = monthly_usd(&*stage.key(subject)?);
+    let mut evidence = vec![format!("the key that was tried: {used} USD")];
+    if used == 0 {
         return cell("none", evidence);
     }
-    let new = stage.keystore.kms().create_key(&stage.admin, CreateKey::default())?;
-    let world = stage.keystore.world()?;
-    let one = world.key(&new.arn).map_or(0, |key| monthly_usd(key));
-    evidence.push(format!("of a key that was never rotated: {one} USD"));
-    let most = prices.iter().copied().max().unwrap_or(one);
-    cell(format!("{one} USD a key, up to {most} after two rotations"), evidence)
+    let kms = stage.keystore.kms();
+    let fresh = kms.create_key(&stage.admin, CreateKey::default())?.arn;
+    let mut prices = Vec::new();
+    for rotations in 0..=3 {
+        if rotations > 0 {
+            kms.rotate_key_on_demand(&stage.admin, RotateKeyOnDemand { key_id: fresh.clone().into() })?;
+        }
+        let price = stage.keystore.world()?.key(&fresh).map_or(0, |key| monthly_usd(key));
+        evidence.push(format!("a new key, rotations {rotations}: {price} USD"));
+        prices.push(price);
+    }
+    let first = prices.first().copied().unwrap_or(0);
+    let most = prices.iter().copied().max().unwrap_or(first);
+    let rotations = prices.iter().position(|price| *price == most).unwrap_or(0);
+    let rotations = ["no", "one", "two", "three"].get(rotations).unwrap_or(&"many");
+    cell(format!("{first} USD a key, up to {most} after {rotations} rotations"), evidence)
 }
 
 #[cfg(test)]

@@ -232,7 +232,7 @@ fn context() -> Result<EncryptionContext, ParseError> {
 fn seal(stage: &mut Stage, _: &mut Vec<String>) -> Result<Outcome, Refusal> {
     let (alice, path) = (stage.caller("user/alice")?, stage.sealed());
     let (source, target) = (Source::File(stage.file()), Target::File(&path));
-    let sealed = stage.keystore()?.seal_artifact(&alice, models_key()?, source, target, context()?)?.message;
+    let sealed = stage.keystore()?.artifacts(&alice).seal(models_key()?, source, target, context()?)?.message;
     let frames = if sealed.frames == 1 { "one frame".into() } else { format!("{} frames", sealed.frames) };
     Outcome::done(format!(
         "{} bytes became {}, in {frames} of AES-256-GCM",
@@ -273,7 +273,7 @@ fn open(stage: &mut Stage, name: &str) -> Result<Outcome, Refusal> {
 fn open_file(stage: &mut Stage, name: &str, sealed: &Path) -> Result<Outcome, Refusal> {
     let (caller, path) = (stage.caller(name)?, stage.path("opened"));
     let (source, target) = (Source::File(sealed), Target::File(&path));
-    let opened = stage.keystore()?.open_artifact(&caller, source, target, context()?);
+    let opened = stage.keystore()?.artifacts(&caller).open(source, target, context()?);
     whole_or_nothing(stage, &path, opened.map(drop).map_err(Refusal::from))
 }
 
