@@ -52,10 +52,7 @@ const MODULES: &[Module] = &[
     ),
     module(
         "keystore",
-        &[
-            "model", "secret", "crypto", "policy", "iam", "world", "audit", "storage", "envelope",
-            "artifact", "kms", "services",
-        ],
+        &["model", "secret", "crypto", "policy", "iam", "world", "audit", "storage", "kms", "services"],
         "puts everything together in one directory",
     ),
     module(
