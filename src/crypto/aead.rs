@@ -11,6 +11,7 @@ use aes_gcm::{
 use super::{
     OpenError,
     random::{Random, RandomError},
+    stack::wiped,
 };
 use crate::secret::{SecretBytes, SecretKey};
 
@@ -23,7 +24,7 @@ pub const TAG_BYTES: usize = 16;
 #[must_use]
 pub fn seal(key: &SecretKey, nonce: &[u8; NONCE_BYTES], aad: &[u8], plaintext: &[u8]) -> Vec<u8> {
     // AES-GCM refuses plaintexts over 64 GiB alone, and what comes here is bounded far below (KMS: 4 KiB).
-    cipher(key).encrypt(nonce.into(), Payload { msg: plaintext, aad }).unwrap_or_default()
+    wiped(|| cipher(key).encrypt(nonce.into(), Payload { msg: plaintext, aad })).unwrap_or_default()
 }
 
 /// Opens what [`seal`] sealed.
@@ -37,8 +38,7 @@ pub fn open(
     aad: &[u8],
     ciphertext: &[u8],
 ) -> Result<SecretBytes, OpenError> {
-    cipher(key)
-        .decrypt(nonce.into(), Payload { msg: ciphertext, aad })
+    wiped(|| cipher(key).decrypt(nonce.into(), Payload { msg: ciphertext, aad }))
         .map(SecretBytes::new)
         .map_err(|_| OpenError)
 }

@@ -3,7 +3,7 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-use super::OpenError;
+use super::{OpenError, stack::wiped};
 use crate::secret::SecretKey;
 
 /// A SHA-256 digest.
@@ -39,7 +39,7 @@ impl Sha256Stream {
 /// The HMAC-SHA-256 of the parts. Callers make the boundaries unambiguous (length prefixes).
 #[must_use]
 pub fn hmac_sha256(key: &SecretKey, parts: &[&[u8]]) -> [u8; 32] {
-    keyed(key, parts).finalize().into_bytes().into()
+    wiped(|| keyed(key, parts).finalize().into_bytes().into())
 }
 
 /// Whether `tag` is the HMAC-SHA-256 of the parts, in constant time.
@@ -48,7 +48,7 @@ pub fn hmac_sha256(key: &SecretKey, parts: &[&[u8]]) -> [u8; 32] {
 ///
 /// [`OpenError`] when it is not.
 pub fn verify_hmac_sha256(key: &SecretKey, parts: &[&[u8]], tag: &[u8]) -> Result<(), OpenError> {
-    keyed(key, parts).verify_slice(tag).map_err(|_| OpenError)
+    wiped(|| keyed(key, parts).verify_slice(tag)).map_err(|_| OpenError)
 }
 
 fn keyed(key: &SecretKey, parts: &[&[u8]]) -> Hmac<Sha256> {

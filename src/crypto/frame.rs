@@ -4,7 +4,7 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
-use super::OpenError;
+use super::{OpenError, stack::wiped};
 use crate::secret::SecretKey;
 
 /// The IV's length in bytes.
@@ -19,8 +19,8 @@ impl FrameKey {
     /// The frame key with these bytes.
     #[must_use]
     pub fn new(key: &SecretKey) -> Self {
-        match UnboundKey::new(&AES_256_GCM, key.expose_secret()) {
-            Ok(key) => Self(LessSafeKey::new(key)),
+        match wiped(|| UnboundKey::new(&AES_256_GCM, key.expose_secret()).map(LessSafeKey::new)) {
+            Ok(key) => Self(key),
             Err(_) => unreachable!("AES-256 takes every key of 32 bytes"),
         }
     }

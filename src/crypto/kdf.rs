@@ -3,20 +3,25 @@
 use hkdf::Hkdf;
 use sha2::{Sha256, Sha512};
 
+use super::stack::wiped;
 use crate::secret::{SecretArray, SecretKey};
 
 /// A 32-byte key from `input_key` by HKDF-SHA-256.
 #[must_use]
 pub fn hkdf_sha256(input_key: &SecretKey, salt: &[u8], info: &[u8]) -> SecretKey {
-    let kdf = Hkdf::<Sha256>::new(Some(salt), input_key.expose_secret());
-    fill(|bytes| kdf.expand(info, bytes).is_ok())
+    wiped(|| {
+        let kdf = Hkdf::<Sha256>::new(Some(salt), input_key.expose_secret());
+        fill(|bytes| kdf.expand(info, bytes).is_ok())
+    })
 }
 
 /// A 32-byte key from `input_key` by HKDF-SHA-512.
 #[must_use]
 pub fn hkdf_sha512(input_key: &SecretKey, salt: &[u8], info: &[u8]) -> SecretKey {
-    let kdf = Hkdf::<Sha512>::new(Some(salt), input_key.expose_secret());
-    fill(|bytes| kdf.expand(info, bytes).is_ok())
+    wiped(|| {
+        let kdf = Hkdf::<Sha512>::new(Some(salt), input_key.expose_secret());
+        fill(|bytes| kdf.expand(info, bytes).is_ok())
+    })
 }
 
 fn fill(expand: impl FnOnce(&mut [u8; 32]) -> bool) -> SecretKey {

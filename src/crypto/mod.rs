@@ -11,6 +11,7 @@ pub mod kdf;
 pub mod password;
 pub mod random;
 pub mod signature;
+mod stack;
 
 /// A ciphertext did not open: its key, its associated data or its bytes are not those it was sealed with. Which of
 /// the three is deliberately not said.

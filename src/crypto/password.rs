@@ -3,6 +3,7 @@
 use argon2::{Algorithm, Argon2, Params, Version};
 use thiserror::Error;
 
+use super::stack::wiped;
 use crate::secret::{SecretBytes, SecretKey};
 
 /// What it costs to try one passphrase. Stored beside the salt, so that it can be raised later.
@@ -44,7 +45,8 @@ pub fn argon2id(
         Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32)).map_err(|_| PasswordCostError)?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     SecretKey::try_from_fill(|bytes| {
-        argon2.hash_password_into(passphrase.expose_secret(), salt, bytes).map_err(|_| PasswordCostError)
+        wiped(|| argon2.hash_password_into(passphrase.expose_secret(), salt, bytes))
+            .map_err(|_| PasswordCostError)
     })
 }
 

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 
-use super::OpenError;
+use super::{OpenError, stack::wiped};
 use crate::secret::SecretKey;
 
 /// The length of a public key in bytes.
@@ -17,7 +17,7 @@ impl SigningKey {
     /// The signing key with this 32-byte seed (RFC 8032's private key).
     #[must_use]
     pub fn from_seed(seed: &SecretKey) -> Self {
-        match Ed25519KeyPair::from_seed_unchecked(seed.expose_secret()) {
+        match wiped(|| Ed25519KeyPair::from_seed_unchecked(seed.expose_secret())) {
             Ok(pair) => Self(pair),
             Err(_) => unreachable!("Ed25519 takes every seed of 32 bytes"),
         }

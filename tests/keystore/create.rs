@@ -63,7 +63,7 @@ fn a_keystore_is_never_made_over_another() {
     let other_key = place.parent().join("other.key");
     let error = refused(place.create_with(Seal::KeyFile(other_key.clone())));
     assert!(matches!(error, KeystoreError::Exists(_)), "{error}");
-    assert!(matches!(refused(place.create()), KeystoreError::KeyFileExists(_)));
+    assert!(matches!(refused(place.create()), KeystoreError::Exists(_)));
     assert!(place.files() == before && !other_key.exists());
     assert!(place.open().is_ok());
 }
