@@ -12,22 +12,23 @@ fn sessions_at_the_terminal_are_as_they_are_written() {
     session("tests/cli/*.md");
 }
 
-/// The README's session is run on a copy, beside the files that a clone has.
+/// The README's session is run on a copy, beside the files that a clone has; so is that of a page of the docs.
 #[test]
-fn the_commands_of_the_readme_are_as_they_are_written() {
-    let (project, place) =
-        (Path::new(env!("CARGO_MANIFEST_DIR")), Path::new(env!("CARGO_TARGET_TMPDIR")).join("readme"));
-    let _not_there_yet = fs::remove_dir_all(&place);
-    fs::create_dir_all(place.join("README.in/keystore")).unwrap();
-    fs::create_dir_all(place.join("README.out")).unwrap();
-    let copy = |from: &str, to: &str| fs::copy(project.join(from), place.join(to)).unwrap();
-    copy("README.md", "README.md");
-    copy("keystore/lab.toml", "README.in/keystore/lab.toml");
-    copy("examples/model/tiny-mlp.safetensors", "README.in/model.safetensors");
-    copy("examples/model/tiny-mlp.safetensors", "README.out/model.safetensors");
-    session(place.join("README.md").to_str().unwrap());
-    if std::env::var("TRYCMD").is_ok_and(|mode| mode == "overwrite") {
-        fs::copy(place.join("README.md"), project.join("README.md")).unwrap();
+fn the_commands_of_the_readme_and_the_docs_are_as_they_are_written() {
+    for page in ["README.md", "docs/tiers.md"] {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let name = Path::new(page).file_stem().unwrap().to_str().unwrap();
+        let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages").join(name);
+        let _not_there_yet = fs::remove_dir_all(&place);
+        let (files, left) = (place.join("page.in"), place.join("page.out"));
+        fs::create_dir_all(files.join("keystore")).unwrap();
+        fs::create_dir_all(&left).unwrap();
+        let model = project.join("examples/model/tiny-mlp.safetensors");
+        fs::copy(project.join(page), place.join("page.md")).unwrap();
+        fs::copy(project.join("keystore/lab.toml"), files.join("keystore/lab.toml")).unwrap();
+        fs::copy(&model, files.join("model.safetensors")).unwrap();
+        fs::copy(&model, left.join("model.safetensors")).unwrap();
+        session(place.join("page.md").to_str().unwrap());
     }
 }
 
