@@ -1,4 +1,7 @@
 //! A file that appears under its name only when it is whole.
+//!
+//! On Linux it has no name at all until then (`O_TMPFILE`, open(2)), so that not even a killed process leaves plaintext
+//! behind. Where the file system cannot do that it lies beside its place as `.keystead-….partial`.
 
 use std::{
     fs::{self, File, Permissions},
@@ -7,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempPath};
 
 use super::{ArtifactError, input::expect_file};
 
@@ -20,11 +23,28 @@ pub(super) enum Readers {
     Owner,
 }
 
+impl Readers {
+    fn mode(self) -> u32 {
+        match self {
+            Self::AsUmask => 0o666,
+            Self::Owner => 0o600,
+        }
+    }
+}
+
 /// A file in the making. Dropped before [`commit`](Self::commit), it leaves nothing behind.
 pub(super) struct OutputFile {
-    temporary: NamedTempFile,
+    draft: Draft,
     target: PathBuf,
     replace: bool,
+}
+
+/// The file before it has its name.
+enum Draft {
+    /// Without any name.
+    Nameless(File),
+    /// Under a name for the time being.
+    Named(NamedTempFile),
 }
 
 impl OutputFile {
@@ -38,17 +58,17 @@ impl OutputFile {
                 return Err(ArtifactError::Exists { path: target.into() });
             }
         }
-        let mode = match readers {
-            Readers::AsUmask => 0o666,
-            Readers::Owner => 0o600,
+        let directory = directory_of(target);
+        let draft = match nameless::create(directory, readers.mode()) {
+            Some(file) => Draft::Nameless(file),
+            None => Draft::Named(
+                for_the_time_being()
+                    .permissions(Permissions::from_mode(readers.mode()))
+                    .tempfile_in(directory)
+                    .map_err(|error| unwritable(target)(plain(error)))?,
+            ),
         };
-        let temporary = tempfile::Builder::new()
-            .prefix(".keystead-")
-            .suffix(".partial")
-            .permissions(Permissions::from_mode(mode))
-            .tempfile_in(directory_of(target))
-            .map_err(unwritable(target))?;
-        Ok(Self { temporary, target: target.into(), replace })
+        Ok(Self { draft, target: target.into(), replace })
     }
 
     /// The name that the file is to have.
@@ -58,13 +78,11 @@ impl OutputFile {
 
     /// Gives the file its name, once every byte of it is on the disk.
     pub(super) fn commit(self) -> Result<PathBuf, ArtifactError> {
-        let Self { temporary, target, replace } = self;
-        temporary.as_file().sync_all().map_err(unwritable(&target))?;
-        let persisted =
-            if replace { temporary.persist(&target) } else { temporary.persist_noclobber(&target) };
-        persisted.map_err(|error| match error.error.kind() {
+        let Self { draft, target, replace } = self;
+        draft.file().sync_all().map_err(unwritable(&target))?;
+        draft.take_name(&target, replace).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => ArtifactError::Exists { path: target.clone() },
-            _ => unwritable(&target)(error.error),
+            _ => unwritable(&target)(error),
         })?;
         // The name too must survive a power cut.
         File::open(directory_of(&target))
@@ -74,9 +92,84 @@ impl OutputFile {
     }
 }
 
+impl Draft {
+    fn file(&self) -> &File {
+        match self {
+            Self::Nameless(file) => file,
+            Self::Named(file) => file.as_file(),
+        }
+    }
+
+    fn take_name(self, target: &Path, replace: bool) -> io::Result<()> {
+        match self {
+            Self::Named(file) if replace => file.persist(target).map(drop).map_err(|error| error.error),
+            Self::Named(file) => file.persist_noclobber(target).map(drop).map_err(|error| error.error),
+            Self::Nameless(file) => match nameless::link(&file, target) {
+                // A link never replaces a file; a rename does.
+                Err(error) if replace && error.kind() == io::ErrorKind::AlreadyExists => {
+                    let named = for_the_time_being()
+                        .make_in(directory_of(target), |path| nameless::link(&file, path))?;
+                    let path: TempPath = named.into_temp_path();
+                    path.persist(target).map_err(|error| error.error)
+                }
+                linked => linked,
+            },
+        }
+    }
+}
+
+/// What is not under its own name yet is recognised by this one.
+fn for_the_time_being() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".keystead-").suffix(".partial");
+    builder
+}
+
+/// Files without a name.
+#[cfg(target_os = "linux")]
+mod nameless {
+    use std::{fs::File, io, os::fd::AsRawFd, path::Path};
+
+    use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+
+    /// A new file in this directory; none where the file system has no such files.
+    pub(super) fn create(directory: &Path, mode: u32) -> Option<File> {
+        if !Path::new("/proc/self/fd").is_dir() {
+            return None;
+        }
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        rustix::fs::open(directory, flags, Mode::from_raw_mode(mode)).map(File::from).ok()
+    }
+
+    /// Gives the file a name (open(2), `O_TMPFILE`).
+    pub(super) fn link(file: &File, name: &Path) -> io::Result<()> {
+        let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
+        Ok(rustix::fs::linkat(CWD, unnamed, CWD, name, AtFlags::SYMLINK_FOLLOW)?)
+    }
+}
+
+/// There are none on this system.
+#[cfg(not(target_os = "linux"))]
+mod nameless {
+    use std::{fs::File, io, path::Path};
+
+    pub(super) fn create(_: &Path, _: u32) -> Option<File> {
+        None
+    }
+
+    pub(super) fn link(_: &File, _: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Without the name for the time being, which says nothing to a user.
+fn plain(error: io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
+}
+
 impl Write for OutputFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.temporary.as_file_mut().write(bytes)
+        self.draft.file().write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -65,7 +65,7 @@ pub struct Record {
     pub resources: Vec<ResourceEntry>,
     /// A call, or an act of the service itself.
     pub event_type: EventType,
-    /// Always true: KMS calls are management events.
+    /// Whether the call was about a resource rather than its content: false for S3's objects alone.
     pub management_event: bool,
     /// The account whose log this record belongs to.
     pub recipient_account_id: AccountId,
@@ -75,7 +75,7 @@ pub struct Record {
     /// What the service did, for its own acts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_event_details: Option<Map<String, Value>>,
-    /// Always `Management`.
+    /// `Management`, or `Data` for S3's objects.
     pub event_category: String,
     /// How the connection was protected, when it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,12 +1,19 @@
 //! `keystead apply`
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::{error::CommandError, exit::Exit, global::Global, output};
 use crate::lab::seed::{Plan, Seed, Step, StepKind};
+
+/// The longest file that describes a world.
+const SEED_BYTES_MAX: u64 = 4 << 20;
 
 /// Make the keystore as a file describes it
 ///
@@ -62,8 +69,16 @@ fn name(kind: StepKind) -> &'static str {
 
 /// Reads a seed from its file.
 pub(super) fn read_seed(path: &Path) -> Result<Seed, CommandError> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        CommandError::new(Exit::Failed, format!("cannot read `{}`: {error}", path.display()))
-    })?;
+    let unreadable =
+        |error| CommandError::new(Exit::Failed, format!("cannot read `{}`: {error}", path.display()));
+    let mut text = String::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(SEED_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if u64::try_from(text.len()).unwrap_or(u64::MAX) > SEED_BYTES_MAX {
+        return Err(CommandError::usage(format!(
+            "`{}` is longer than {SEED_BYTES_MAX} bytes",
+            path.display()
+        )));
+    }
     Seed::parse(&text).map_err(|error| CommandError::from(error).about(path))
 }

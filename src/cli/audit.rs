@@ -51,10 +51,9 @@ impl Tail {
     }
 }
 
-/// Without the year and the zone, which `--json` has.
+/// Without the zone, which is always UTC.
 fn when(record: &Record) -> String {
-    let time = record.event_time.to_rfc3339();
-    time.get(5..19).unwrap_or(&time).replace('T', " ")
+    record.event_time.to_rfc3339().replace('T', " ").trim_end_matches('Z').into()
 }
 
 fn who(record: &Record) -> String {
@@ -63,7 +62,7 @@ fn who(record: &Record) -> String {
     let name = last_segment(arn.as_str());
     let name = name.strip_prefix("assumed-role/").unwrap_or(name);
     match &identity.invoked_by {
-        Some(service) => format!("{name} via {}", service.trim_end_matches(".amazonaws.com")),
+        Some(service) => format!("{name} ({})", service.trim_end_matches(".amazonaws.com")),
         None => name.into(),
     }
 }

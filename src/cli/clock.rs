@@ -64,6 +64,7 @@ impl Clock {
         output::line(&now.to_rfc3339())?;
         match offset / Days::new(1).as_millis() {
             0 => output::say("the keystore's clock is the real one"),
+            1 => output::say("1 day ahead of the real clock"),
             days => output::say(&format!("{days} days ahead of the real clock")),
         }
         Ok(())

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     artifact::{self, Done},
     envelope::{Keyring, KmsKeyring, MultiKeyring, OpenOptions, Opened},
+    keystore::Keystore,
     model::KeyRef,
 };
 
@@ -30,7 +31,7 @@ pub(super) struct Decrypt {
     #[arg(value_name = "PATH")]
     path: PathBuf,
     /// Use this KMS key alone, whichever others the message names: id or ARN; repeatable
-    #[arg(long = "key", value_name = "KEY")]
+    #[arg(long = "key", alias = "key-id", value_name = "KEY")]
     keys: Vec<KeyRef>,
     #[command(flatten)]
     context: ContextArgs,
@@ -53,7 +54,7 @@ impl Decrypt {
         let opened = if self.keys.is_empty()
             && let Some(first) = raw.next()
         {
-            self.open(&raw.fold(MultiKeyring::new(first), MultiKeyring::with), &options)?
+            self.open(None, &raw.fold(MultiKeyring::new(first), MultiKeyring::with), &options)?
         } else {
             let (keystore, caller) = global.session()?;
             let kms = keystore.kms().data_keys(caller);
@@ -61,16 +62,21 @@ impl Decrypt {
             if !self.keys.is_empty() {
                 keyring = keyring.limited_to(self.keys.iter().cloned())?;
             }
-            self.open(&raw.fold(MultiKeyring::new(keyring), MultiKeyring::with), &options)?
+            self.open(Some(&keystore), &raw.fold(MultiKeyring::new(keyring), MultiKeyring::with), &options)?
         };
         tell(global, &opened)
     }
 
-    fn open(&self, keyring: &dyn Keyring, options: &OpenOptions) -> Result<Done<Opened>, CommandError> {
+    fn open(
+        &self,
+        keystore: Option<&Keystore>,
+        keyring: &dyn Keyring,
+        options: &OpenOptions,
+    ) -> Result<Done<Opened>, CommandError> {
         let mut meter = Meter::new();
         let progress = &mut |progress| meter.update(progress);
         with_source(&self.path, |source| {
-            with_target(&self.path, self.output.as_deref(), |target| {
+            with_target(&self.path, self.output.as_deref(), keystore, |target| {
                 Ok(artifact::open(source, target, self.force, keyring, options, progress)?)
             })
         })

@@ -16,6 +16,7 @@ use crate::{
     artifact::{self, Done},
     crypto::random::SystemRandom,
     envelope::{FrameLength, Keyring, KmsKeyring, MultiKeyring, SealOptions, Sealed},
+    keystore::Keystore,
     model::{KeyRef, ParseError},
 };
 
@@ -31,7 +32,7 @@ pub(super) struct Encrypt {
     #[arg(value_name = "PATH")]
     path: PathBuf,
     /// A KMS key: id, ARN, alias name or alias ARN; repeatable
-    #[arg(long = "key", value_name = "KEY", required_unless_present = "raw_aes")]
+    #[arg(long = "key", alias = "key-id", value_name = "KEY", required_unless_present = "raw_aes")]
     keys: Vec<KeyRef>,
     #[command(flatten)]
     context: ContextArgs,
@@ -65,24 +66,33 @@ impl Encrypt {
             None => {
                 let mut raw = raw.into_iter();
                 let first = raw.next().ok_or_else(|| CommandError::usage("no key was given"))?;
-                self.seal(&raw.fold(MultiKeyring::new(first), MultiKeyring::with), &options)?
+                self.seal(None, &raw.fold(MultiKeyring::new(first), MultiKeyring::with), &options)?
             }
             Some((first, others)) => {
                 let (keystore, caller) = global.session()?;
                 let kms = keystore.kms().data_keys(caller);
                 let keyring =
                     others.iter().cloned().fold(KmsKeyring::new(&kms, first.clone()), KmsKeyring::with);
-                self.seal(&raw.into_iter().fold(MultiKeyring::new(keyring), MultiKeyring::with), &options)?
+                self.seal(
+                    Some(&keystore),
+                    &raw.into_iter().fold(MultiKeyring::new(keyring), MultiKeyring::with),
+                    &options,
+                )?
             }
         };
         tell(global, sealed.path.as_deref(), &sealed)
     }
 
-    fn seal(&self, keyring: &dyn Keyring, options: &SealOptions) -> Result<Done<Sealed>, CommandError> {
+    fn seal(
+        &self,
+        keystore: Option<&Keystore>,
+        keyring: &dyn Keyring,
+        options: &SealOptions,
+    ) -> Result<Done<Sealed>, CommandError> {
         let mut meter = Meter::new();
         let progress = &mut |progress| meter.update(progress);
         with_source(&self.path, |source| {
-            with_target(&self.path, self.output.as_deref(), |target| {
+            with_target(&self.path, self.output.as_deref(), keystore, |target| {
                 Ok(artifact::seal(source, target, self.force, keyring, options, &mut SystemRandom, progress)?)
             })
         })

@@ -98,6 +98,9 @@ impl From<CallError> for CommandError {
 fn next_step(code: ErrorCode) -> Option<&'static str> {
     match code {
         ErrorCode::Disabled => Some("enable it with `keystead key enable KEY`"),
+        ErrorCode::KmsInvalidState => {
+            Some("see its state with `keystead key show KEY`; `keystead key cancel-deletion KEY` keeps it")
+        }
         ErrorCode::KmsInternal => {
             Some("nothing more is answered until the cause is mended and the command run again")
         }
@@ -135,7 +138,7 @@ impl From<ArtifactError> for CommandError {
                 command_error.hint("see which context the message has with `keystead inspect PATH`")
             }
             ArtifactError::Open(OpenMessageError::Keyring(KeyringError::NotARecipient { .. })) => {
-                command_error.hint("open it with one of its recipients' keys")
+                command_error.hint("open it with one of its recipients' keys: `--raw-aes NAMESPACE,NAME,KEYFILE` for a raw one")
             }
             ArtifactError::Open(
                 OpenMessageError::HeaderTag
@@ -189,11 +192,15 @@ impl From<KeystoreError> for CommandError {
     fn from(error: KeystoreError) -> Self {
         let exit = match &error {
             KeystoreError::Call(_) => Exit::Failed,
+            KeystoreError::ReservedAccount(_) => Exit::Usage,
             KeystoreError::WrongSeal(_) | KeystoreError::Damaged(_) | KeystoreError::Torn(_) => {
                 Exit::Integrity
             }
             KeystoreError::Storage(
-                StorageError::Damaged { .. } | StorageError::RowForged { .. } | StorageError::StateForged,
+                StorageError::Damaged { .. }
+                | StorageError::NotAKeystore { .. }
+                | StorageError::RowForged { .. }
+                | StorageError::StateForged,
             ) => Exit::Integrity,
             KeystoreError::Audit(LogError::Fault(fault)) if fault.finding() != Finding::Unreadable => {
                 Exit::Integrity

@@ -1,15 +1,17 @@
 //! The flags of every command, and the keystore that they name.
 
 use std::{
+    env::VarError,
     fs::File,
     io::{IsTerminal, Read},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
 use clap::{Args, ValueEnum};
 use zeroize::Zeroizing;
 
-use super::{error::CommandError, exit::Exit};
+use super::{error::CommandError, exit::Exit, output};
 use crate::{
     keystore::{Keystore, Unsealer},
     kms::Caller,
@@ -24,10 +26,10 @@ const PASSPHRASE_BYTES_MAX: usize = 1024;
 #[command(next_help_heading = "Everywhere")]
 pub(super) struct Global {
     /// The keystore's directory, or $KEYSTEAD_KEYSTORE [default: in the user's data directory]
-    #[arg(long, global = true, env = "KEYSTEAD_KEYSTORE", value_name = "DIR", hide_env = true)]
+    #[arg(long, global = true, value_name = "DIR")]
     keystore: Option<PathBuf>,
     /// Who calls, or $KEYSTEAD_AS: user/NAME, role/NAME, root or an ARN [default: user/admin]
-    #[arg(long = "as", global = true, env = "KEYSTEAD_AS", value_name = "WHO", hide_env = true)]
+    #[arg(long = "as", global = true, value_name = "WHO")]
     caller: Option<String>,
     /// Print facts as JSON
     #[arg(long, global = true)]
@@ -44,14 +46,14 @@ pub(super) struct Global {
     )]
     pub(super) color: Color,
     /// The key file that opens the keystore, or $KEYSTEAD_KEY_FILE [default: where it was made]
-    #[arg(long, global = true, env = "KEYSTEAD_KEY_FILE", value_name = "FILE", hide_env = true)]
-    pub(super) key_file: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "FILE")]
+    key_file: Option<PathBuf>,
     /// Read the passphrase from this file's first line, or $KEYSTEAD_PASSPHRASE_FILE's
-    #[arg(long, global = true, env = "KEYSTEAD_PASSPHRASE_FILE", value_name = "FILE", hide_env = true)]
-    pub(super) passphrase_file: Option<PathBuf>,
+    #[arg(long, global = true, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
     /// Read the passphrase from this open file descriptor
     #[arg(long, global = true, value_name = "N", conflicts_with = "passphrase_file")]
-    pub(super) passphrase_fd: Option<u32>,
+    passphrase_fd: Option<u32>,
 }
 
 /// When to use colour.
@@ -79,8 +81,8 @@ impl Color {
 impl Global {
     /// The keystore's directory: as the flag or the variable says, else in the user's data directory.
     pub(super) fn directory(&self) -> Result<PathBuf, CommandError> {
-        if let Some(directory) = &self.keystore {
-            return Ok(directory.clone());
+        if let Some(directory) = named(self.keystore.as_deref(), "KEYSTEAD_KEYSTORE") {
+            return Ok(directory);
         }
         dirs::data_dir().map(|data| data.join("keystead")).ok_or_else(|| {
             CommandError::new(Exit::Failed, "there is no data directory for this user")
@@ -88,27 +90,50 @@ impl Global {
         })
     }
 
+    /// The key file that the flag or the variable names.
+    pub(super) fn key_file(&self) -> Option<PathBuf> {
+        named(self.key_file.as_deref(), "KEYSTEAD_KEY_FILE")
+    }
+
     /// Opens the keystore.
     pub(super) fn open(&self) -> Result<Keystore, CommandError> {
-        Ok(Keystore::open(&self.directory()?, &mut self.unsealer(), &holder())?)
+        self.open_with(&mut self.unsealer())
     }
 
     /// Opens the keystore and finds who calls.
     pub(super) fn session(&self) -> Result<(Keystore, Caller), CommandError> {
-        let keystore = self.open()?;
-        let caller = match &self.caller {
+        self.session_with(&mut self.unsealer())
+    }
+
+    /// The same, with an unsealer that is needed again.
+    pub(super) fn session_with(&self, unsealer: &mut Flags<'_>) -> Result<(Keystore, Caller), CommandError> {
+        let keystore = self.open_with(unsealer)?;
+        let caller = match self.caller()? {
             None => keystore.administrator(),
             Some(name) => {
-                Caller::parse(name, &keystore.settings()?.account)?;
-                keystore.caller(name)?
+                Caller::parse(&name, &keystore.settings()?.account)?;
+                keystore.caller(&name)?
             }
         };
         Ok((keystore, caller))
     }
 
-    /// Opens seals with what the flags name, asking at the terminal for what they do not.
+    fn open_with(&self, unsealer: &mut Flags<'_>) -> Result<Keystore, CommandError> {
+        Ok(Keystore::open(&self.directory()?, unsealer, &holder())?)
+    }
+
+    fn caller(&self) -> Result<Option<String>, CommandError> {
+        match (&self.caller, std::env::var("KEYSTEAD_AS")) {
+            (Some(name), _) => Ok(Some(name.clone())),
+            (None, Ok(name)) => Ok(Some(name)),
+            (None, Err(VarError::NotPresent)) => Ok(None),
+            (None, Err(VarError::NotUnicode(_))) => Err(CommandError::usage("KEYSTEAD_AS is not text")),
+        }
+    }
+
+    /// Opens seals with what the flags name, asking at the terminal for what they do not, once.
     pub(super) fn unsealer(&self) -> Flags<'_> {
-        Flags { global: self }
+        Flags { global: self, asked: None }
     }
 
     /// A new passphrase: from the flags, else asked twice.
@@ -126,10 +151,12 @@ impl Global {
     }
 
     fn passphrase_from_flags(&self) -> Option<Result<SecretBytes, String>> {
-        let (name, path) = match (&self.passphrase_file, self.passphrase_fd) {
-            (Some(path), _) => (format!("`{}`", path.display()), path.clone()),
-            (None, Some(number)) => (format!("descriptor {number}"), format!("/dev/fd/{number}").into()),
-            (None, None) => return None,
+        let (name, path): (String, PathBuf) = match self.passphrase_fd {
+            Some(number) => (format!("descriptor {number}"), format!("/dev/fd/{number}").into()),
+            None => {
+                let path = named(self.passphrase_file.as_deref(), "KEYSTEAD_PASSPHRASE_FILE")?;
+                (format!("`{}`", path.display()), path)
+            }
         };
         Some(first_line(&path).map_err(|error| format!("cannot read the passphrase from {name}: {error}")))
     }
@@ -137,23 +164,41 @@ impl Global {
 
 /// What this process tells others who want the keystore: the command's words, without its operands.
 pub(super) fn holder() -> String {
-    let words =
-        std::env::args().skip(1).take_while(|word| !word.starts_with('-') && !word.contains(['/', '=', '.']));
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
+    let words = words.take_while(|word| {
+        !word.starts_with('-') && !word.contains(['/', '=', '.', char::REPLACEMENT_CHARACTER])
+    });
     std::iter::once("keystead".to_owned()).chain(words.take(2)).collect::<Vec<_>>().join(" ")
+}
+
+/// What a flag names, else what a variable does.
+fn named(flag: Option<&Path>, variable: &str) -> Option<PathBuf> {
+    flag.map(Path::to_path_buf).or_else(|| std::env::var_os(variable).map(PathBuf::from))
 }
 
 /// Opens seals with what the flags name.
 pub(super) struct Flags<'g> {
     global: &'g Global,
+    /// What was typed, for a command that needs it again.
+    asked: Option<SecretBytes>,
 }
 
 impl Unsealer for Flags<'_> {
     fn key_file(&self) -> Option<PathBuf> {
-        self.global.key_file.clone()
+        self.global.key_file()
     }
 
     fn passphrase(&mut self) -> Result<SecretBytes, String> {
-        self.global.passphrase_from_flags().unwrap_or_else(|| ask("Passphrase: "))
+        if let Some(passphrase) = self.global.passphrase_from_flags() {
+            return passphrase;
+        }
+        let typed = match self.asked.take() {
+            Some(typed) => typed,
+            None => ask("Passphrase: ")?,
+        };
+        let again = SecretBytes::from(typed.expose_secret());
+        self.asked = Some(typed);
+        Ok(again)
     }
 }
 
@@ -170,9 +215,15 @@ fn no_terminal(why: String) -> CommandError {
 }
 
 fn first_line(path: &Path) -> std::io::Result<SecretBytes> {
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_file() && metadata.mode() & 0o077 != 0 {
+        let name = path.display();
+        output::say(&format!("warning: others can read the passphrase file `{name}`; `chmod 600` it"));
+    }
     let mut bytes = Zeroizing::new(Vec::with_capacity(PASSPHRASE_BYTES_MAX + 1));
     let limit = u64::try_from(PASSPHRASE_BYTES_MAX + 1).unwrap_or(u64::MAX);
-    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    file.take(limit).read_to_end(&mut bytes)?;
     if bytes.len() > PASSPHRASE_BYTES_MAX {
         return Err(std::io::Error::other(format!("it is longer than {PASSPHRASE_BYTES_MAX} bytes")));
     }

@@ -56,8 +56,8 @@ impl Init {
         let directory = global.directory()?;
         let seed = self.from.as_deref().map(read_seed).transpose()?;
         let seal = match self.seal {
-            SealKind::Keyfile => Seal::KeyFile(match &global.key_file {
-                Some(path) => path.clone(),
+            SealKind::Keyfile => Seal::KeyFile(match global.key_file() {
+                Some(path) => path,
                 None => default_key_file(&directory)?,
             }),
             SealKind::Passphrase => Seal::Passphrase(global.new_passphrase()?),

@@ -53,7 +53,7 @@ impl RawAes {
 #[derive(Debug, Args)]
 pub(super) struct ContextArgs {
     /// A pair of the encryption context; repeatable
-    #[arg(long = "context", value_name = "KEY=VALUE", value_parser = pair)]
+    #[arg(long = "context", alias = "encryption-context", value_name = "KEY=VALUE", value_parser = pair)]
     pairs: Vec<(String, String)>,
 }
 

@@ -61,12 +61,16 @@ fn show(global: &Global) -> Result<(), CommandError> {
 }
 
 fn rotate_root(global: &Global) -> Result<(), CommandError> {
-    let (keystore, caller) = global.session()?;
+    let mut unsealer = global.unsealer();
+    let (keystore, caller) = global.session_with(&mut unsealer)?;
     let seal = keystore.seal();
-    keystore.rotate_root(&caller, &mut global.unsealer())?;
+    keystore.rotate_root(&caller, &mut unsealer)?;
     if global.json {
         return output::json(&serde_json::json!({"Seal": seal}));
     }
     output::say(&format!("the keystore has a new root key, sealed by {seal}"));
+    if seal.starts_with("key file") {
+        output::say("Copies of the old key file open nothing any more: make a new copy.");
+    }
     Ok(())
 }

@@ -23,6 +23,7 @@ mod output;
 mod progress;
 mod reference;
 mod s3;
+mod simulate;
 mod stream;
 mod tiers;
 
@@ -72,6 +73,7 @@ enum Command {
     #[command(subcommand)]
     S3(s3::S3),
     Tiers(tiers::Tiers),
+    Simulate(simulate::Simulate),
     #[command(subcommand)]
     Clock(clock::Clock),
     #[command(subcommand)]
@@ -83,8 +85,10 @@ enum Command {
 }
 
 impl Command {
-    fn run(&self, global: &Global) -> Result<(), CommandError> {
+    fn run(&self, global: &Global) -> Result<Exit, CommandError> {
         match self {
+            // The one command whose answer is its exit code.
+            Self::Simulate(command) => return command.run(global),
             Self::Demo(command) => command.run(global),
             Self::Init(command) => command.run(global),
             Self::Apply(command) => command.run(global),
@@ -100,7 +104,8 @@ impl Command {
             Self::Keystore(command) => command.run(global),
             Self::Completions(command) => command.run(),
             Self::Man(command) => command.run(),
-        }
+        }?;
+        Ok(Exit::Done)
     }
 }
 
@@ -111,14 +116,18 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let asked_for_words = !error.use_stderr();
-            // Nothing can be said when the terminal is gone.
-            let _unsaid = error.print();
+            if asked_for_words {
+                // Nothing can be said when the terminal is gone.
+                let _unsaid = error.print();
+            } else {
+                output::say_lines(error.render().to_string().trim_end());
+            }
             return if asked_for_words { Exit::Done } else { Exit::Usage }.into();
         }
     };
     cli.global.color.apply();
     match cli.command.run(&cli.global) {
-        Ok(()) => Exit::Done.into(),
+        Ok(exit) => exit.into(),
         Err(error) => error.report().into(),
     }
 }

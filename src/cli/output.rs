@@ -2,11 +2,11 @@
 
 use std::{
     borrow::Cow,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
 };
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -20,16 +20,31 @@ pub(super) const HINT_STYLE: Style = AnsiColor::Cyan.on_default().bold();
 /// Of names of fields.
 pub(super) const LABEL_STYLE: Style = Style::new().bold();
 
-/// The width that tables keep to when there is no terminal to ask.
-const WIDTH_DEFAULT: u16 = 80;
-
-/// Text that came from outside, with its control characters escaped: it must not drive the terminal.
+/// One line of text that came from outside, with everything escaped that could drive the terminal, pass for another line
+/// or turn the direction of writing.
 pub(super) fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(|c: char| c.is_control() && c != '\n') {
+    escaped(text, |character| character.is_control() || is_format(character))
+}
+
+/// Several lines of such text.
+pub(super) fn printable_lines(text: &str) -> Cow<'_, str> {
+    escaped(text, |character| character != '\n' && (character.is_control() || is_format(character)))
+}
+
+/// Line and paragraph separators, marks and overrides of direction, and other characters without a shape of their own.
+fn is_format(character: char) -> bool {
+    matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+fn escaped(text: &str, unwanted: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&unwanted) {
         return text.into();
     }
-    let escape =
-        |c: char| if c.is_control() && c != '\n' { c.escape_default().to_string() } else { c.to_string() };
+    let escape = |c: char| match (unwanted(c), c.is_ascii()) {
+        (true, true) => c.escape_default().to_string(),
+        (true, false) => c.escape_unicode().to_string(),
+        (false, _) => c.to_string(),
+    };
     text.chars().map(escape).collect::<String>().into()
 }
 
@@ -38,10 +53,21 @@ pub(super) fn line(text: &str) -> io::Result<()> {
     writeln!(anstream::stdout().lock(), "{}", printable(text))
 }
 
+/// Prints several lines of data.
+pub(super) fn lines(text: &str) -> io::Result<()> {
+    writeln!(anstream::stdout().lock(), "{}", printable_lines(text))
+}
+
 /// Prints one line of words.
 pub(super) fn say(text: &str) {
     // When standard error is gone there is nobody to tell.
     let _unsaid = writeln!(anstream::stderr().lock(), "{}", printable(text));
+}
+
+/// Prints several lines of words.
+pub(super) fn say_lines(text: &str) {
+    // When standard error is gone there is nobody to tell.
+    let _unsaid = writeln!(anstream::stderr().lock(), "{}", printable_lines(text));
 }
 
 /// Prints an answer of AWS's shape as JSON, with times as the `aws` command writes them.
@@ -84,19 +110,25 @@ fn with_readable_times(value: Value) -> Value {
     }
 }
 
-/// Prints rows under a header, in columns. Rows that are too wide for the terminal are wrapped within their cells.
+/// Columns that may be wrapped on a narrow terminal: names that people gave. Ids and the names of events never are, so
+/// that they can be found and copied.
+const WRAPPED_COLUMNS: &[&str] = &["ALIAS", "KEY", "RESOURCE", "WHO"];
+
+/// Prints rows under a header, in columns: as wide as they are, but on a terminal no wider than that.
 pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> io::Result<()> {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    if table.width().is_none() {
-        table.set_width(WIDTH_DEFAULT);
-    }
+    let arrangement =
+        if io::stdout().is_terminal() { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
+    table.load_style(presets::NOTHING).set_content_arrangement(arrangement);
     table.set_header(header.iter().copied());
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell).into_owned()));
     }
-    for column in table.column_iter_mut() {
+    for (column, name) in table.column_iter_mut().zip(header) {
         column.set_padding((0, 2));
+        if !WRAPPED_COLUMNS.contains(name) {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
     }
     let text = table.to_string();
     let mut stdout = anstream::stdout().lock();
@@ -130,9 +162,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_do_not_reach_the_terminal() {
-        assert_eq!(printable("a\u{1b}[31mb\tc\n"), "a\\u{1b}[31mb\\tc\n");
-        assert!(matches!(printable("plain\ntext"), Cow::Borrowed(_)));
+    fn nothing_from_outside_drives_the_terminal_or_passes_for_another_line() {
+        assert_eq!(printable("a\u{1b}[31mb\tc\nState: fine"), "a\\u{1b}[31mb\\tc\\nState: fine");
+        assert_eq!(printable("a\u{202e}b\u{2028}c"), "a\\u{202e}b\\u{2028}c");
+        assert_eq!(printable_lines("a\nb\rc"), "a\nb\\rc");
+        assert!(matches!(printable("plain, käse"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::error::CommandError;
-use crate::artifact::{Source, Target};
+use crate::{
+    artifact::{Source, Target},
+    keystore::Keystore,
+};
 
 const STREAM: &str = "-";
 
@@ -20,13 +23,19 @@ pub(super) fn with_source<T>(path: &Path, work: impl FnOnce(Source<'_>) -> T) ->
 }
 
 /// Does some work that writes to what `output` names; without one, beside the input, or to standard output when the
-/// input is a stream.
+/// input is a stream. The files of an open keystore are not written over.
 pub(super) fn with_target<T>(
     input: &Path,
     output: Option<&Path>,
+    keystore: Option<&Keystore>,
     work: impl FnOnce(Target<'_>) -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
     let stream = Path::new(STREAM);
+    let file = output.unwrap_or(input);
+    if file != stream && keystore.is_some_and(|keystore| keystore.owns(file)) {
+        let message = format!("`{}` is among the keystore's own files", file.display());
+        return Err(CommandError::usage(message).hint("write elsewhere: `-o OUT`"));
+    }
     match output {
         Some(output) if output != stream => work(Target::File(output)),
         None if input != stream => work(Target::Beside),

@@ -24,7 +24,7 @@ impl Tiers {
             return output::json(&table);
         }
         if !self.why {
-            return Ok(output::line(table.to_string().trim_end())?);
+            return Ok(output::lines(table.to_string().trim_end())?);
         }
         for row in &table.rows {
             output::line(row.aspect)?;

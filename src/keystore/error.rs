@@ -8,7 +8,7 @@ use crate::{
     audit,
     crypto::{password::PasswordCostError, random::RandomError},
     kms::CallError,
-    model::ParseError,
+    model::{AccountId, ParseError},
     storage::StorageError,
     world::RowError,
 };
@@ -17,6 +17,9 @@ use crate::{
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum KeystoreError {
+    /// The account is the services' own.
+    #[error("the account {0} belongs to the simulated services")]
+    ReservedAccount(AccountId),
     /// There is a keystore in that directory already.
     #[error("there is a keystore in `{}` already", .0.display())]
     Exists(PathBuf),
@@ -109,7 +112,15 @@ impl KeystoreError {
             }
             Self::NotEmpty(_) => "choose an empty or a new directory with `--keystore DIR`".into(),
             Self::Missing(path) => format!("make one with `keystead init --keystore {}`", path.display()),
-            Self::NotPrivate { path, .. } => format!("if it is yours: `chmod -R go= {}`", path.display()),
+            Self::NotPrivate { path, reason } if reason.contains("mode") => {
+                format!("if it is yours: `chmod -R go= {}`", path.display())
+            }
+            Self::NotPrivate { .. } => {
+                "put the real file there, owned by you, or restore the keystore from a backup".into()
+            }
+            Self::Storage(StorageError::Full) | Self::Audit(audit::LogError::Full) => {
+                "nothing was lost; make room and try again".into()
+            }
             Self::Locked { .. } => "wait until that process has ended, or stop it".into(),
             Self::KeyFileInside(_) => "choose a place outside with `--key-file FILE`".into(),
             Self::KeyFile { .. } => {

@@ -18,7 +18,7 @@ mod seal;
 #[cfg(test)]
 mod tests;
 
-use std::{path::Path, sync::Arc};
+use std::{ops::Range, path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -68,6 +68,15 @@ pub struct NewKeystore {
     pub account: AccountId,
     /// The Region of all keys.
     pub region: Region,
+}
+
+impl NewKeystore {
+    fn check(&self) -> Result<(), KeystoreError> {
+        if self.account.is_of_the_services() {
+            return Err(KeystoreError::ReservedAccount(self.account.clone()));
+        }
+        Ok(())
+    }
 }
 
 /// A keystore that is open. One process at a time can have it open.
@@ -132,6 +141,7 @@ impl Keystore {
         seal: Seal,
         holder: &str,
     ) -> Result<Self, KeystoreError> {
+        new.check()?;
         let random: &mut dyn Random = &mut SystemRandom;
         let directory = Directory::create(directory, holder)?;
         match Self::fill_new(&directory, new, seal, random) {
@@ -216,6 +226,7 @@ impl Keystore {
     ///
     /// When there is no randomness or no temporary directory.
     pub fn in_memory(new: NewKeystore, clock: Arc<dyn Clock>) -> Result<Self, KeystoreError> {
+        new.check()?;
         let random: &mut dyn Random = &mut SystemRandom;
         let root = RootKey::generate(random)?;
         let (identity, signing_key) = Identity::generate(&root, random)?;
@@ -344,6 +355,21 @@ impl Keystore {
         }
     }
 
+    /// Whether a file of this name would lie among the keystore's own files or be its key file: nothing else must be
+    /// written there.
+    #[must_use]
+    pub fn owns(&self, path: &Path) -> bool {
+        let Place::Disk { directory, sealed } = &self.place else { return false };
+        let Ok(path) = std::path::absolute(path) else { return false };
+        let parent = path.parent().and_then(|parent| std::fs::canonicalize(parent).ok());
+        let path = match (parent, path.file_name()) {
+            (Some(parent), Some(name)) => parent.join(name),
+            _ => path,
+        };
+        path.starts_with(directory.path())
+            || sealed.key_file().is_some_and(|key_file| is_same(key_file, &path))
+    }
+
     /// How the root key is sealed, in words.
     #[must_use]
     pub fn seal(&self) -> String {
@@ -353,7 +379,7 @@ impl Keystore {
         }
     }
 
-    /// The last records of the audit log, oldest first. This call's own record comes after them.
+    /// The last records of the caller's account in the audit log, oldest first. This call's own record comes after them.
     ///
     /// # Errors
     ///
@@ -361,15 +387,17 @@ impl Keystore {
     pub fn audit_tail(&self, caller: &Caller, count: usize) -> Result<Vec<Record>, KeystoreError> {
         let until = self.door.settle()?.size;
         self.door.call(caller, &LookUpEvents)?;
-        let since = until.saturating_sub(u64::try_from(count).unwrap_or(u64::MAX));
         let directory = self.log_directory();
-        let fault = |fault: LogFault| KeystoreError::Audit(fault.into());
-        let wanted = usize::try_from(until - since).unwrap_or(usize::MAX);
-        let mut records = Vec::new();
-        for stored in read::records(&*directory, since).map_err(fault)?.take(wanted) {
-            records.push(stored.map_err(fault)?.parse()?);
+        // Of a log with several accounts' records more must be read than are wanted; how many more shows as one goes.
+        let mut window = u64::try_from(count).unwrap_or(u64::MAX);
+        loop {
+            let since = until.saturating_sub(window);
+            let mut records = records_of(&*directory, &caller.account(), since..until)?;
+            if since == 0 || records.len() >= count {
+                return Ok(records.split_off(records.len().saturating_sub(count)));
+            }
+            window = window.saturating_mul(4).max(64);
         }
-        Ok(records)
     }
 
     /// Verifies the whole audit log: every record, every signature, and that it reaches as far as the state says.
@@ -478,6 +506,30 @@ fn is_unfinished(world: &World) -> bool {
     let powerless =
         |one: &crate::iam::Identity| one.name().as_str() == ADMINISTRATOR && one.policies().is_empty();
     keys.next().is_none() && buckets.next().is_none() && world.identities().all(|one| powerless(one))
+}
+
+/// Whether two names are one file's.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+    real(one) == real(other)
+}
+
+/// The records of one account among those with these numbers.
+fn records_of(
+    directory: &dyn LogDirectory,
+    account: &AccountId,
+    numbers: Range<u64>,
+) -> Result<Vec<Record>, KeystoreError> {
+    let fault = |fault: LogFault| KeystoreError::Audit(fault.into());
+    let wanted = usize::try_from(numbers.end - numbers.start).unwrap_or(usize::MAX);
+    let mut records = Vec::new();
+    for stored in read::records(directory, numbers.start).map_err(fault)?.take(wanted) {
+        let record = stored.map_err(fault)?.parse()?;
+        if record.recipient_account_id == *account {
+            records.push(record);
+        }
+    }
+    Ok(records)
 }
 
 fn meta_of(identity: &Identity, sealed: &SealedRoot) -> Result<Meta, KeystoreError> {

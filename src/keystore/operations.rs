@@ -43,6 +43,7 @@ impl Operation for AdvanceClock {
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
         let permitted = call.authorize_any::<Self::Permission>()?;
+        call.require_management_account()?;
         let settings = call.world().settings();
         let offset = settings.clock_offset_millis.saturating_add(self.by.as_millis());
         if offset > CLOCK_OFFSET_MAX.as_millis() {
@@ -74,6 +75,7 @@ impl Operation for RotateRootKey {
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
         let permitted = call.authorize_any::<Self::Permission>()?;
+        call.require_management_account()?;
         Ok(Outcome::answer(permitted, ()))
     }
 }

@@ -180,8 +180,15 @@ impl Sealing {
             SealRecord::KeyFile { path } => {
                 Seal::KeyFile(unsealer.key_file().unwrap_or_else(|| path.clone()))
             }
-            SealRecord::Passphrase { .. } => {
-                Seal::Passphrase(unsealer.passphrase().map_err(KeystoreError::NoPassphrase)?)
+            SealRecord::Passphrase { salt, cost } => {
+                let passphrase = unsealer.passphrase().map_err(KeystoreError::NoPassphrase)?;
+                // A slip of the finger must not become the passphrase.
+                let still_the_same =
+                    used.open_with(&argon2id(&passphrase, salt, *cost)?, keystore_id).is_some();
+                if !still_the_same {
+                    return Err(KeystoreError::WrongSeal("passphrase"));
+                }
+                Seal::Passphrase(passphrase)
             }
             SealRecord::Keyring => Seal::Keyring,
         };
@@ -222,6 +229,14 @@ impl Sealing {
 }
 
 impl SealedRoot {
+    /// The key file, when one seals the root key.
+    pub(super) fn key_file(&self) -> Option<&Path> {
+        match &self.seal {
+            SealRecord::KeyFile { path } => Some(path),
+            SealRecord::Passphrase { .. } | SealRecord::Keyring => None,
+        }
+    }
+
     /// How the root key is sealed, in words.
     pub(super) fn describe(&self) -> String {
         match &self.seal {
@@ -351,8 +366,12 @@ fn is_key_file_of(keystore_id: &str, path: &Path) -> bool {
 
 fn read_key_file(path: &Path) -> Result<SecretKey, KeystoreError> {
     let refuse = |reason: String| KeystoreError::KeyFile { path: path.into(), reason };
-    let file = File::open(path).map_err(|error| refuse(error.to_string()))?;
+    let metadata = fs::metadata(path).map_err(|error| refuse(error.to_string()))?;
+    if !metadata.is_file() {
+        return Err(refuse("it is not a file".into()));
+    }
     check_private(path)?;
+    let file = File::open(path).map_err(|error| refuse(error.to_string()))?;
     let mut text = Zeroizing::new(Vec::with_capacity(KEY_FILE_BYTES_MAX as usize));
     file.take(KEY_FILE_BYTES_MAX).read_to_end(&mut text).map_err(|error| refuse(error.to_string()))?;
     let digits =

@@ -181,7 +181,13 @@ impl Operation for ListAliases {
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
         let permitted = call.authorize_any::<Self::Permission>()?;
         let of_key = match &self.key_id {
-            Some(name) => Some(call.resolve::<Self::Permission>(name)?.key.arn.clone()),
+            Some(name) => {
+                let named = call.resolve::<Self::Permission>(name)?;
+                if *named.key.arn.account() != call.account() {
+                    return Err(call.out_of_reach::<Self::Permission>(&named.key.arn.to_string()));
+                }
+                Some(named.key.arn.clone())
+            }
             None => None,
         };
         let account = call.account();

@@ -6,6 +6,7 @@ use super::{
     CallError, Caller,
     authentication::Authenticated,
     conditions::{self, KeyConditions},
+    explanation::why_denied,
     material::Materials,
 };
 use crate::{
@@ -13,8 +14,8 @@ use crate::{
     crypto::random::Random,
     model::{AccountId, AliasName, Arn, ErrorCode, KeyArn, KeyRef, KeyState, Tier, Timestamp},
     policy::{
-        Action, Authorized, CheckType, ConditionContext, Decision, DecisionEffect, NamedPolicy, Policy,
-        Request, Resource, decide, keeps_control,
+        Action, Authorized, ConditionContext, Decision, NamedPolicy, Policy, Request, Resource, decide,
+        keeps_control,
     },
     world::{Key, World},
 };
@@ -152,18 +153,8 @@ impl Call<'_> {
     ) -> Result<Authorized<A>, CallError> {
         let key = &named.key;
         if *key.arn.account() != self.account() && !self.cross_account {
-            return Err(CallError::new(
-                ErrorCode::AccessDenied,
-                format!(
-                    "User: {} is not authorized to perform: {} on resource: {} because no resource-based policy allows \
-                     the {} action",
-                    self.authenticated.facts().name(),
-                    A::NAME,
-                    key.arn,
-                    A::NAME
-                ),
-            )
-            .explained(format!("{} does not work across accounts", A::NAME)));
+            let why = format!("{} does not work across accounts", A::NAME);
+            return Err(self.out_of_reach::<A>(&key.arn.to_string()).explained(why));
         }
         let mut context = conditions::global(self);
         conditions::of_key(&mut context, self, named, conditions);
@@ -172,7 +163,15 @@ impl Call<'_> {
             resource = resource.aws_managed();
         }
         let policy = Some(key.policy.policy());
-        self.decide::<A>(&resource, &context, policy, conditions.encryption_context)
+        let decided = self.decide::<A>(&resource, &context, policy, conditions.encryption_context);
+        if *key.arn.account() == self.account() {
+            return decided;
+        }
+        // Whether another account's key exists is not for a caller who may not use it to learn.
+        decided.map_err(|denied| {
+            let why = denied.explanation().unwrap_or_default().to_owned();
+            self.out_of_reach::<A>(&key.arn.to_string()).explained(why)
+        })
     }
 
     /// Asks whether the caller's identity policies allow `A` on no resource in particular: `*`.
@@ -202,6 +201,17 @@ impl Call<'_> {
         self.decide::<A>(&Resource::of_arn(&arn, Some(owner)), &context, None, None)
     }
 
+    /// Refuses principals of other accounts than the keystore's own: what concerns the keystore as a whole is not theirs.
+    pub(crate) fn require_management_account(&self) -> Result<(), CallError> {
+        let management = &self.world.settings().account;
+        if self.account() == *management {
+            return Ok(());
+        }
+        let message = "You don't have permissions to access this resource.";
+        let why = format!("only principals of the keystore's own account, {management}, may do this");
+        Err(CallError::new(ErrorCode::AccessDenied, message).explained(why))
+    }
+
     /// Whether the caller could change this key policy again, were it that of `key` (the lockout check).
     pub(crate) fn keeps_control(&self, key: &KeyArn, policy: &Policy) -> bool {
         let facts = self.authenticated.facts();
@@ -228,7 +238,8 @@ impl Call<'_> {
         request.encryption_context = encryption_context;
         let decision: Decision = decide(&request);
         decision.authorize().map_err(|denied| {
-            CallError::new(ErrorCode::AccessDenied, denied.to_string()).explained(explain(&decision))
+            CallError::new(ErrorCode::AccessDenied, denied.to_string())
+                .explained(why_denied(&decision, &request))
         })
     }
 
@@ -251,19 +262,4 @@ impl Call<'_> {
     fn pending_deletion(key: &Key) -> CallError {
         CallError::new(ErrorCode::KmsInvalidState, format!("{} is pending deletion.", key.arn))
     }
-}
-
-/// One line for the owner of the machine: which layer decided, and what it lacked.
-fn explain(decision: &Decision) -> String {
-    let why = match (decision.effect(), decision.deciding()) {
-        (DecisionEffect::ExplicitDeny, check) => {
-            return format!("a Deny statement matches ({check}), and no Allow outweighs it");
-        }
-        (_, CheckType::Resource) => {
-            "the key policy neither allows the caller nor leaves it to the account's identity policies"
-        }
-        (_, CheckType::Principal) => "no identity policy of the caller allows it on this resource",
-        (_, check) => return format!("the check that does not allow it is {check}"),
-    };
-    why.into()
 }

@@ -157,12 +157,18 @@ impl Shared {
 
     fn run(&self, mut sinks: Sinks) -> Sinks {
         let _last_act = Latch(self);
+        let mut state_is_behind = false;
         loop {
             let mut head = self.lock();
             while head.queue.is_empty() && !head.closing {
                 head = self.filled.wait(head).unwrap_or_else(PoisonError::into_inner);
             }
             if head.queue.is_empty() {
+                let healthy = head.check().is_ok();
+                drop(head);
+                if healthy && state_is_behind {
+                    tie_state_to_log(&mut sinks);
+                }
                 return sinks;
             }
             let queue = std::mem::take(&mut head.queue);
@@ -170,8 +176,9 @@ impl Shared {
             drop(head);
 
             let outcome = outcome.and_then(|()| match write(&mut sinks, &queue) {
-                Ok(position) => {
-                    self.lock().durable = position;
+                Ok(written) => {
+                    state_is_behind = written.state_is_behind(state_is_behind);
+                    self.lock().durable = written.position;
                     Ok(())
                 }
                 Err(why) => {
@@ -204,8 +211,30 @@ impl Drop for Latch<'_> {
     }
 }
 
+/// Tells the state how far the log reaches, so that a log that is cut off behind the last change is noticed at the next
+/// opening. Nothing is lost when this fails: every record is durable.
+fn tie_state_to_log(sinks: &mut Sinks) {
+    if let Err(error) = sinks.storage.commit(&Batch::at(sinks.log.position())) {
+        tracing::warn!(%error, "the state could not take note of the log's end");
+    }
+}
+
+/// What became of a batch.
+struct Written {
+    /// How far the log reaches now.
+    position: LogPosition,
+    /// Whether the state took note of that; none when there was nothing to take note of.
+    state_committed: Option<bool>,
+}
+
+impl Written {
+    fn state_is_behind(&self, before: bool) -> bool {
+        self.state_committed.map_or(before, |committed| !committed)
+    }
+}
+
 /// Writes one batch: records, then state.
-fn write(sinks: &mut Sinks, queue: &[(Entry, Option<Waiter>)]) -> Result<LogPosition, String> {
+fn write(sinks: &mut Sinks, queue: &[(Entry, Option<Waiter>)]) -> Result<Written, String> {
     let entries = || queue.iter().map(|(entry, _)| entry);
     let records = || entries().flat_map(|entry| &entry.records);
     // The next opening takes a recorded change beyond the state's position for one that a crash kept from being made,
@@ -223,7 +252,10 @@ fn write(sinks: &mut Sinks, queue: &[(Entry, Option<Waiter>)]) -> Result<LogPosi
         };
     }
     if rows.is_empty() && !changes {
-        return Ok(position);
+        return Ok(Written {
+            position,
+            state_committed: if records.is_empty() { None } else { Some(false) },
+        });
     }
     for (id, row) in rows {
         match row {
@@ -232,5 +264,5 @@ fn write(sinks: &mut Sinks, queue: &[(Entry, Option<Waiter>)]) -> Result<LogPosi
         }
     }
     sinks.storage.commit(&batch).map_err(|error| error.to_string())?;
-    Ok(position)
+    Ok(Written { position, state_committed: Some(true) })
 }

@@ -246,7 +246,7 @@ fn open_material<A: Action>(
     blob: &CiphertextBlob,
 ) -> Result<OpenMaterial, CallError> {
     if named.key.material(blob.material()).is_none() {
-        let why = "it names a key material that its key never had";
+        let why = "it names a key material that this key never had: it was made in another keystore";
         return Err(CallError::new(ErrorCode::InvalidCiphertext, "").explained(why));
     }
     call.materials.open(permitted, &named.key, blob.material())

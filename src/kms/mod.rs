@@ -17,6 +17,7 @@ mod default_policy;
 mod door;
 mod encrypt;
 mod error;
+mod explanation;
 mod keys;
 mod material;
 mod operation;

@@ -414,3 +414,30 @@ fn a_caller_that_does_not_exist_is_nobody() {
     let mallory = Caller::parse("user/mallory", &"111122223333".parse().unwrap()).unwrap();
     assert_eq!(code(lab.kms().list_keys(&mallory, ListKeys::default())), ErrorCode::InvalidClientTokenId);
 }
+
+#[test]
+fn a_denial_says_which_condition_or_which_statement_it_was() {
+    let lab = Lab::new().unwrap();
+    lab.user("alice", &[]).unwrap();
+    let policy = r#"{"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}, "Action": "kms:*", "Resource": "*"},
+        {"Sid": "Tour", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:user/alice"}, "Action": "kms:Encrypt",
+         "Resource": "*", "Condition": {"StringEquals": {"kms:EncryptionContext:a": "2"}}},
+        {"Sid": "NoOne", "Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"}
+    ]}"#;
+    let key: KeyRef =
+        lab.kms().create_key(&lab.admin(), CreateKey::default().policy(policy)).unwrap().arn.into();
+    let alice = lab.keystore().caller("user/alice").unwrap();
+    let denied = encrypt(&lab, &alice, &key, b"x").unwrap_err();
+    assert_eq!(
+        denied.explanation(),
+        Some(
+            "the statement `Tour` of the key policy would allow it, but `kms:EncryptionContext:a` is `1` and StringEquals \
+             wants `2`"
+        )
+    );
+    let sealed = encrypt(&lab, &lab.admin(), &key, b"x").unwrap();
+    let denied = decrypt(&lab, &lab.admin(), &sealed.ciphertext_blob, None).unwrap_err();
+    let expected = "the statement `NoOne` of the key policy denies it, and no Allow outweighs that";
+    assert_eq!(denied.explanation(), Some(expected));
+}

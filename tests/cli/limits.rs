@@ -149,6 +149,66 @@ fn an_argument_that_is_not_text_is_a_usage_error() {
 }
 
 #[test]
+fn a_word_that_is_not_text_breaks_no_command() {
+    let place = Place::new();
+    let name = OsStr::from_bytes(b"\xff\xfe.sealed");
+    let output = place.command(&["decrypt"]).arg(name).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_keystores_own_files_are_not_written_over() {
+    let place = Place::new();
+    fs::write(place.path("model"), b"weights").unwrap();
+    place.succeeds(&["encrypt", "model", "--key", "alias/models"]);
+    place.succeeds(&["s3", "mb", "s3://models"]);
+    place.succeeds(&["s3", "cp", "model", "s3://models/m"]);
+    for target in [
+        "keystore.d/keystore.db",
+        "keystore.d/lock",
+        "keystore.d/objects/x",
+        "keystore.key",
+        "./keystore.key",
+    ] {
+        for arguments in [
+            &["encrypt", "model", "--key", "alias/models", "--force", "-o", target][..],
+            &["decrypt", "model.sealed", "--force", "-o", target],
+            &["s3", "cp", "s3://models/m", target],
+        ] {
+            let (code, words) = place.fails(arguments);
+            assert_eq!(code, 2, "{arguments:?}: {words}");
+        }
+    }
+    place.succeeds(&["decrypt", "model.sealed", "--force"]);
+}
+
+#[test]
+fn a_command_that_is_killed_leaves_no_part_of_the_plaintext_behind() {
+    let place = Place::new();
+    File::create(place.path("big")).unwrap().set_len(GIB).unwrap();
+    place.succeeds(&["encrypt", "big", "--key", "alias/models"]);
+    fs::remove_file(place.path("big")).unwrap();
+    let mut child = place.command(&["decrypt", "big.sealed"]).stderr(Stdio::null()).spawn().unwrap();
+    // It is at work once it has read more than the header.
+    let io = format!("/proc/{}/io", child.id());
+    let read = || {
+        let text = fs::read_to_string(&io).unwrap_or_default();
+        text.lines().find_map(|line| line.strip_prefix("rchar: ")?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    while read() < 64 << 20 {
+        assert!(child.try_wait().unwrap().is_none(), "it was faster than its killer");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let mut left: Vec<_> =
+        fs::read_dir(place.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["big.sealed", "keystore.d", "keystore.key"]);
+    place.succeeds(&["audit", "verify"]);
+}
+
+#[test]
 fn an_output_that_cannot_be_written_leaves_nothing_behind() {
     let place = Place::new();
     fs::write(place.path("model"), b"weights").unwrap();

@@ -8,7 +8,7 @@ use std::{
 };
 
 use keystead::{
-    keystore::{KeystoreError, Seal},
+    keystore::{Keystore, KeystoreError, NewKeystore, Seal},
     services::s3::Encryption,
 };
 
@@ -128,7 +128,7 @@ fn symbolic_links_are_not_followed() {
 fn one_process_at_a_time_has_it_open_and_the_next_hears_who() {
     if let Some(directory) = childs_directory() {
         let seal = &mut keystead::keystore::WithoutAsking;
-        let keystore = keystead::keystore::Keystore::open(&directory, seal, "the child").unwrap();
+        let keystore = Keystore::open(&directory, seal, "the child").unwrap();
         say("@open");
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).unwrap();
@@ -158,4 +158,13 @@ fn one_process_at_a_time_has_it_open_and_the_next_hears_who() {
     killed.kill().unwrap();
     killed.wait().unwrap();
     place.open().unwrap().audit_verify().unwrap();
+}
+
+#[test]
+fn the_services_own_account_is_nobodys() {
+    let place = Place::new();
+    let new = NewKeystore { account: "000000000000".parse().unwrap(), region: "us-east-1".parse().unwrap() };
+    let refused = Keystore::create(&place.directory(), new, Seal::KeyFile(place.key_file()), "test").err();
+    assert!(matches!(refused, Some(KeystoreError::ReservedAccount(_))), "{refused:?}");
+    assert!(!place.directory().exists() && !place.key_file().exists());
 }

@@ -180,3 +180,22 @@ fn a_database_one_change_older_is_taken_for_a_crash_and_the_log_says_so_once() {
     assert_eq!(records.iter().filter(|record| record.event_name == "RecoverAfterCrash").count(), 1);
     keystore.audit_verify().unwrap();
 }
+
+#[test]
+fn reads_that_are_cut_off_the_log_are_missed() {
+    let (place, _, ciphertext) = Place::filled();
+    let segment = place.segment();
+    let before = fs::read(&segment).unwrap();
+    {
+        let keystore = place.open().unwrap();
+        assert_eq!(decrypt(&keystore, &ciphertext), b"a short plaintext");
+    }
+    let after = fs::read(&segment).unwrap();
+    assert!(after.len() > before.len());
+    // The Decrypt changed nothing, and its record may still not vanish.
+    fs::write(&segment, &before).unwrap();
+    let error = refused(place.open());
+    assert!(matches!(error, KeystoreError::Audit(_)), "{error}");
+    fs::write(&segment, &after).unwrap();
+    assert!(place.open().is_ok());
+}

@@ -6,8 +6,9 @@ use clap::Args;
 
 use super::policy::read_policy;
 use crate::{
-    cli::{error::CommandError, global::Global, keyring::pair, output},
-    kms::{CreateAlias, CreateKey, EnableKeyRotation},
+    cli::{error::CommandError, exit::Exit, global::Global, keyring::pair, output},
+    keystore::Keystore,
+    kms::{Caller, CreateAlias, CreateKey, EnableKeyRotation},
     model::{AliasName, Days, ErrorCode, KeyRef, Tags},
 };
 
@@ -41,14 +42,8 @@ impl Create {
         let policy = self.policy.as_deref().map(read_policy).transpose()?;
         let (keystore, caller) = global.session()?;
         let kms = keystore.kms();
-        if let Some(alias) = &self.alias
-            && keystore.world()?.alias(&caller.account(), alias).is_some()
-        {
-            // Else the key would be made and then stay nameless.
-            let message = format!("{}: the alias {alias} exists already", ErrorCode::AlreadyExists);
-            return Err(CommandError::new(crate::cli::exit::Exit::Failed, message).hint(format!(
-                "choose another name, or delete that one with `keystead alias delete {alias}`"
-            )));
+        if let Some(alias) = &self.alias {
+            check_alias(&keystore, &caller, alias)?;
         }
         let metadata = kms.create_key(
             &caller,
@@ -66,7 +61,11 @@ impl Create {
             kms.enable_key_rotation(&caller, EnableKeyRotation { key_id: key.clone(), rotation_period })?;
         }
         if let Some(alias) = &self.alias {
-            kms.create_alias(&caller, CreateAlias { alias_name: alias.clone(), target_key_id: key })?;
+            let named = kms
+                .create_alias(&caller, CreateAlias { alias_name: alias.clone(), target_key_id: key.clone() });
+            named.map_err(|error| {
+                CommandError::from(error).hint(format!("the key was made, without a name: {key}"))
+            })?;
         }
         if global.json {
             return output::json(&serde_json::json!({"KeyMetadata": metadata}));
@@ -75,10 +74,28 @@ impl Create {
     }
 }
 
+/// Refuses a name that cannot be given: else the key would be made and then stay nameless.
+fn check_alias(keystore: &Keystore, caller: &Caller, alias: &AliasName) -> Result<(), CommandError> {
+    if alias.is_reserved() {
+        return Err(CommandError::usage(format!(
+            "names like {alias}, which begin with `alias/aws/`, are AWS's own"
+        )));
+    }
+    if keystore.world()?.alias(&caller.account(), alias).is_some() {
+        let message = format!("{}: the alias {alias} exists already", ErrorCode::AlreadyExists);
+        return Err(CommandError::new(Exit::Failed, message)
+            .hint(format!("choose another name, or delete that one with `keystead alias delete {alias}`")));
+    }
+    Ok(())
+}
+
 /// Tags from pairs on the command line.
 pub(super) fn tags(pairs: &[(String, String)]) -> Result<Tags, CommandError> {
     let mut tags = Tags::new();
     for (key, value) in pairs {
+        if tags.get(key).is_some() {
+            return Err(CommandError::usage(format!("the tag `{}` is given twice", key)));
+        }
         tags.set(key.as_str(), value.as_str())?;
     }
     Ok(tags)

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::Read,
+    io::{IsTerminal, Read},
     path::{Path, PathBuf},
 };
 
@@ -54,7 +54,7 @@ impl Policy {
                 if global.json {
                     return output::json(&serde_json::json!({"Policy": policy, "PolicyName": "default"}));
                 }
-                Ok(output::line(&policy)?)
+                Ok(output::lines(&policy)?)
             }
             Self::Put(put) => {
                 let policy = read_policy(&put.file)?;
@@ -80,6 +80,9 @@ pub(super) fn read_policy(path: &Path) -> Result<String, CommandError> {
     let limit = u64::try_from(KEY_POLICY_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
     let mut text = String::new();
     if path == Path::new("-") {
+        if std::io::stdin().is_terminal() {
+            output::say("reading the policy from standard input; end it with Ctrl-D");
+        }
         std::io::stdin().lock().take(limit).read_to_string(&mut text).map_err(unreadable)?;
     } else {
         File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text)).map_err(unreadable)?;

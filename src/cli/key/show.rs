@@ -7,7 +7,8 @@ use super::KeyArg;
 use crate::{
     cli::{error::CommandError, global::Global, output},
     kms::{
-        Caller, DescribeKey, GetKeyRotationStatus, KeyMetadata, Kms, ListAliases, ListKeys, ListResourceTags,
+        CallError, Caller, DescribeKey, GetKeyRotationStatus, KeyMetadata, Kms, ListAliases, ListKeys,
+        ListResourceTags,
     },
     model::KeyRef,
 };
@@ -26,7 +27,7 @@ impl List {
         }
         let rows = keys.iter().map(|entry| {
             let key: KeyRef = entry.key_arn.clone().into();
-            let aliases = aliases(&kms, &caller, &key);
+            let aliases = aliases(&kms, &caller, &key).unwrap_or_else(not_allowed);
             match kms.describe_key(&caller, DescribeKey { key_id: key }) {
                 Ok(key) => {
                     vec![
@@ -70,18 +71,19 @@ impl Show {
         }
         let key: KeyRef = metadata.arn.clone().into();
         let mut facts = facts(&metadata);
-        facts.push(("Aliases", aliases(&kms, &caller, &key)));
-        if let Ok(tags) = kms.call(&caller, &ListResourceTags { key_id: key.clone() }) {
-            let tags: Vec<String> = tags.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            facts.push(("Tags", tags.join(" ")));
-        }
-        if let Ok(status) = kms.get_key_rotation_status(&caller, GetKeyRotationStatus { key_id: key }) {
-            let rotation = match (status.rotation_period_in_days, status.next_rotation_date) {
+        facts.push(("Aliases", aliases(&kms, &caller, &key).unwrap_or_else(not_allowed)));
+        let tags = kms.call(&caller, &ListResourceTags { key_id: key.clone() });
+        let tags = tags.map(|tags| {
+            tags.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+        });
+        facts.push(("Tags", tags.unwrap_or_else(not_allowed)));
+        let status = kms.get_key_rotation_status(&caller, GetKeyRotationStatus { key_id: key });
+        let rotation =
+            status.map(|status| match (status.rotation_period_in_days, status.next_rotation_date) {
                 (Some(period), Some(next)) => format!("every {period}, next on {next}"),
                 _ => "on demand only".into(),
-            };
-            facts.push(("Rotation", rotation));
-        }
+            });
+        facts.push(("Rotation", rotation.unwrap_or_else(not_allowed)));
         facts.retain(|(_, value)| !value.is_empty());
         Ok(output::facts(&facts)?)
     }
@@ -100,8 +102,13 @@ fn facts(key: &KeyMetadata) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// A key's aliases as one text; empty when the caller may not list them.
-fn aliases(kms: &Kms<'_>, caller: &Caller, key: &KeyRef) -> String {
-    let aliases = kms.call(caller, &ListAliases { key_id: Some(key.clone()) }).unwrap_or_default();
-    aliases.iter().map(|alias| alias.alias_name.as_str()).collect::<Vec<_>>().join(" ")
+/// A key's aliases as one text.
+fn aliases(kms: &Kms<'_>, caller: &Caller, key: &KeyRef) -> Result<String, CallError> {
+    let aliases = kms.call(caller, &ListAliases { key_id: Some(key.clone()) })?;
+    Ok(aliases.iter().map(|alias| alias.alias_name.as_str()).collect::<Vec<_>>().join(" "))
+}
+
+/// What stands in the place of a fact that the caller may not know.
+fn not_allowed(error: CallError) -> String {
+    format!("({})", error.code())
 }

@@ -93,18 +93,29 @@ impl Plan {
         self.steps.iter().all(|step| step.call.is_none())
     }
 
-    /// Makes the calls: in the keystore's own account as `administrator`, in others as their root user. Answers how
-    /// many were made.
+    /// Makes the calls: in the account of `administrator` as that caller, in others as their root user, which the
+    /// caller must be allowed to become (AssumeRoot). Answers how many were made.
     ///
     /// # Errors
     ///
     /// [`SeedError::Call`] at the first call that is refused; the ones before it stay done.
     pub fn apply(&self, keystore: &Keystore, administrator: &Caller) -> Result<usize, SeedError> {
         let mut made = 0;
+        let mut roots: BTreeMap<&AccountId, Caller> = BTreeMap::new();
         for step in &self.steps {
             let Some(call) = &step.call else { continue };
-            let root = Caller::local(PrincipalArn::root(&step.account));
-            let caller = if step.account == administrator.account() { administrator } else { &root };
+            let refused = |source| SeedError::Call { step: step.to_string(), source };
+            let caller = if step.account == administrator.account() {
+                administrator
+            } else if let Some(root) = roots.get(&step.account) {
+                root
+            } else {
+                let root = keystore
+                    .organizations()
+                    .assume_root(administrator, step.account.clone())
+                    .map_err(refused)?;
+                roots.entry(&step.account).or_insert(root)
+            };
             call.make(keystore.kms(), caller)
                 .map_err(|source| SeedError::Call { step: step.to_string(), source })?;
             made += 1;

@@ -49,7 +49,37 @@ fn every_call_of_a_seed_leaves_its_record() {
     let before = lab.keystore().audit_verify().unwrap().records;
     let plan = apply(&lab, LAB);
     let calls = plan.steps().len() as u64;
-    assert_eq!(lab.keystore().audit_verify().unwrap().records, before + calls);
+    // One more: the administrator became the root user of the partner's account, once.
+    assert_eq!(lab.keystore().audit_verify().unwrap().records, before + calls + 1);
+    let events = lab.keystore().audit_tail(&lab.admin(), 1000).unwrap();
+    assert_eq!(events.iter().filter(|event| event.event_name == "AssumeRoot").count(), 1);
+}
+
+#[test]
+fn a_seed_is_applied_with_the_callers_permissions_alone() {
+    let lab = Lab::new().unwrap();
+    apply(&lab, LAB);
+    let caller = |name: &str| lab.keystore().caller(name).unwrap();
+    let denied = |seed: &str, who: &Caller| {
+        let plan = Seed::parse(seed).unwrap().plan(lab.keystore()).unwrap();
+        let records = lab.keystore().audit_verify().unwrap().records;
+        match plan.apply(lab.keystore(), who) {
+            Err(SeedError::Call { source, .. }) => {
+                assert_eq!(source.code(), ErrorCode::AccessDenied, "{source}")
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(lab.keystore().audit_verify().unwrap().records, records + 1, "the denial is recorded");
+    };
+    let more = "policies.more = { allow = [\"*\"], resources = \"*\" }\n";
+    // Nobody becomes the partner's root who may not, and the partner's people never become ours.
+    denied(
+        &format!("[accounts.444455556666]\nname = \"partner\"\n[accounts.444455556666.users.pat]\n{more}"),
+        &caller("user/bob"),
+    );
+    denied(&format!("[users.bob]\n{more}"), &caller("user/bob"));
+    denied(&format!("[users.bob]\n{more}"), &caller("arn:aws:iam::444455556666:user/pat"));
+    denied(&format!("[users.bob]\n{more}"), &caller("arn:aws:iam::444455556666:root"));
 }
 
 #[test]

@@ -268,10 +268,19 @@ impl<'k> S3<'k> {
             world.objects().map(|object| object.file.as_str()).collect();
         let Ok(entries) = fs::read_dir(self.objects) else { return Vec::new() };
         let names = entries.flatten().map(|entry| entry.path());
-        names
-            .filter(|path| path.file_name().and_then(|name| name.to_str()).is_none_or(|n| !known.contains(n)))
-            .collect()
+        let forgotten = |path: &PathBuf| {
+            path.file_name()
+                .and_then(|name| name.to_str())
+                .is_some_and(|n| is_of_the_store(n) && !known.contains(n))
+        };
+        names.filter(forgotten).collect()
     }
+}
+
+/// Whether the store gives files such names: an object's, or that of one in the making. Nothing else is touched.
+fn is_of_the_store(name: &str) -> bool {
+    let of_object = name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    of_object || (name.starts_with(".keystead-") && name.ends_with(".partial"))
 }
 
 /// Makes the record of GetObject durable at the moment when the data key is known or refused: before any plaintext.
