@@ -67,11 +67,16 @@ fn who(record: &Record) -> String {
     }
 }
 
-/// What the call was about, as short as it stays clear: a bucket goes without saying beside its object.
+/// What the call was about, as short as it stays clear: a bucket goes without saying beside its object, a key beside its
+/// alias.
 fn what(record: &Record) -> String {
-    let objects = record.resources.iter().any(|resource| resource.resource_type == "AWS::S3::Object");
-    let told =
-        record.resources.iter().filter(|resource| !objects || resource.resource_type != "AWS::S3::Bucket");
+    let is_there = |kind: &str| record.resources.iter().any(|resource| resource.resource_type == kind);
+    let goes_without_saying = match (is_there("AWS::S3::Object"), is_there("AWS::KMS::Alias")) {
+        (true, _) => "AWS::S3::Bucket",
+        (_, true) => "AWS::KMS::Key",
+        _ => "",
+    };
+    let told = record.resources.iter().filter(|resource| resource.resource_type != goes_without_saying);
     let names = told.map(|resource| {
         let name = last_segment(&resource.arn);
         match name.strip_prefix("key/").and_then(|id| id.get(..8)) {

@@ -70,3 +70,17 @@ impl Clock {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_days_or_weeks() {
+        let days = |text: &str| text.parse::<DayCount>().map(|count| count.0.get()).ok();
+        assert_eq!((days("400d"), days("2w"), days("0d")), (Some(400), Some(14), Some(0)));
+        for bad in ["", "d", "10", "-1d", "1.5d", "4294967296d", "4294967295w", "d10", "10 d"] {
+            assert_eq!(days(bad), None, "{bad}");
+        }
+    }
+}

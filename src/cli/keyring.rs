@@ -70,3 +70,21 @@ pub(super) fn pair(text: &str) -> Result<(String, String), ParseError> {
         _ => Err(ParseError::new(format!("`{text}` is not a pair: write it as KEY=VALUE"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_and_raw_keys_are_taken_apart_at_their_first_marks() {
+        assert_eq!(pair("a=b=c").unwrap(), ("a".into(), "b=c".into()));
+        assert_eq!(pair("a=").unwrap(), ("a".into(), String::new()));
+        assert!(pair("=b").is_err() && pair("a").is_err() && pair("").is_err());
+        let raw: RawAes = "lab,key 1,dir,with,commas/k".parse().unwrap();
+        assert_eq!((raw.namespace.as_str(), raw.name.as_str()), ("lab", "key 1"));
+        assert_eq!(raw.key_file, PathBuf::from("dir,with,commas/k"));
+        for bad in ["", "a", "a,b", ",b,c", "a,,c", "a,b,"] {
+            assert!(bad.parse::<RawAes>().is_err(), "{bad}");
+        }
+    }
+}

@@ -266,3 +266,28 @@ impl Rm {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_takes_the_files_name_where_it_has_none() {
+        let key = |uri: &str| {
+            uri.parse::<S3Uri>().unwrap().object_key(Some(Path::new("dir/m.bin"))).unwrap().to_string()
+        };
+        assert_eq!(key("s3://models"), "m.bin");
+        assert_eq!(key("s3://models/"), "m.bin");
+        assert_eq!(key("s3://models/a/"), "a/m.bin");
+        assert_eq!(key("s3://models/a"), "a");
+        assert!("s3://models/".parse::<S3Uri>().unwrap().object_key(None).is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_place_or_refused(text in "(s3://)?\\PC{0,80}") {
+            let parsed: Result<Place, _> = text.parse();
+            proptest::prop_assert!(parsed.is_ok() || text.starts_with("s3://"));
+        }
+    }
+}

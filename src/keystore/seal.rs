@@ -551,4 +551,18 @@ mod tests {
         let random: &mut dyn Random = &mut SeededRandom::new(1);
         assert!(Sealing::prepare(short, "id", Path::new("/nowhere"), random).is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_a_key_file_or_refused(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
+            let parent = tempfile::tempdir().unwrap();
+            let file = parent.path().join("k.key");
+            for content in [bytes.clone(), [KEY_FILE_MARK.as_bytes(), &bytes].concat()] {
+                fs::write(&file, &content).unwrap();
+                fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+                let refused = matches!(read_key_file(&file), Err(KeystoreError::KeyFile { .. }));
+                proptest::prop_assert!(refused);
+            }
+        }
+    }
 }

@@ -198,4 +198,13 @@ mod tests {
         let session = PrincipalArn::assumed_role(&account, "ops", "me");
         assert_eq!(session, "arn:aws:sts::111122223333:assumed-role/ops/me".parse().unwrap());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_parses_prints_as_it_was(text in "(arn:aws:(iam|sts)::[0-9]{11,13}:)?\\PC{0,40}") {
+            if let Ok(parsed) = text.parse::<PrincipalArn>() {
+                proptest::prop_assert_eq!(parsed.as_str(), text);
+            }
+        }
+    }
 }

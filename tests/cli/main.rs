@@ -5,10 +5,20 @@
 
 mod limits;
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 #[test]
 fn sessions_at_the_terminal_are_as_they_are_written() {
+    // The modes of a checkout follow its owner's umask, and the sessions show warnings that depend on them.
+    let sessions = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli");
+    let folders = fs::read_dir(sessions).unwrap().map(|entry| entry.unwrap().path());
+    for folder in folders.filter(|path| path.extension().is_some_and(|extension| extension == "in")) {
+        for file in
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file())
+        {
+            fs::set_permissions(file, fs::Permissions::from_mode(0o644)).unwrap();
+        }
+    }
     session("tests/cli/*.md");
 }
 

@@ -232,3 +232,16 @@ fn errors_say_where_and_what_to_write_instead() {
     let twice = "[[keys]]\naliases = [\"alias/a\"]\n[[keys]]\naliases = [\"alias/a\"]\n";
     assert!(matches!(Seed::parse(twice), Err(SeedError::Twice { name }) if name == "alias/a"));
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "\\PC{0,120}") {
+        let _either_way = Seed::parse(&text);
+    }
+
+    #[test]
+    fn no_piece_of_a_seed_makes_the_parser_panic(from in 0..LAB.len(), length in 0..400_usize, junk in "\\PC{0,6}") {
+        let piece: String = LAB.chars().skip(from).take(length).collect();
+        let _either_way = Seed::parse(&format!("{piece}{junk}"));
+    }
+}
