@@ -29,16 +29,24 @@ pub enum Target<'caller> {
     Stream(&'caller mut dyn Write),
 }
 
-/// `x.sealed` for `x`.
-pub(super) fn sealed_name(source: &Path) -> Result<PathBuf, ArtifactError> {
+/// What sealing calls the file beside its source: `x.sealed` for `x`.
+///
+/// # Errors
+///
+/// When the path ends in no name.
+pub fn sealed_name(source: &Path) -> Result<PathBuf, ArtifactError> {
     let name = source.file_name().ok_or_else(|| ArtifactError::no_name(source))?;
     let mut sealed = name.to_os_string();
     sealed.push(SEALED_SUFFIX);
     Ok(source.with_file_name(sealed))
 }
 
-/// `x` for `x.sealed`.
-pub(super) fn opened_name(source: &Path) -> Result<PathBuf, ArtifactError> {
+/// What opening calls the file beside its source: `x` for `x.sealed`.
+///
+/// # Errors
+///
+/// When the path does not end in `.sealed`.
+pub fn opened_name(source: &Path) -> Result<PathBuf, ArtifactError> {
     let name = source.file_name().ok_or_else(|| ArtifactError::no_name(source))?;
     let stem = name
         .as_encoded_bytes()

@@ -48,7 +48,7 @@ mod output;
 mod transfer;
 
 // The public interface is:
-pub use endpoint::{SEALED_SUFFIX, Source, Target};
+pub use endpoint::{SEALED_SUFFIX, Source, Target, opened_name, sealed_name};
 pub use error::ArtifactError;
 pub use key_file::{KeyFileError, RawKeyFile};
 pub use transfer::{Done, Progress, open, seal};

@@ -1,7 +1,8 @@
 //! A file that appears under its name only when it is whole.
 //!
 //! On Linux it has no name at all until then (`O_TMPFILE`, open(2)), so that not even a killed process leaves plaintext
-//! behind. Where the file system cannot do that it lies beside its place as `.keystead-….partial`.
+//! behind. Where the file system cannot do that it lies beside its place as `.keystead-….partial`; and so it does for an
+//! instant, whole, when it replaces another file, since a rename alone can replace one.
 
 use std::{
     fs::{self, File, Permissions},

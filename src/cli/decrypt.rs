@@ -76,7 +76,7 @@ impl Decrypt {
         let mut meter = Meter::new();
         let progress = &mut |progress| meter.update(progress);
         with_source(&self.path, |source| {
-            with_target(&self.path, self.output.as_deref(), keystore, |target| {
+            with_target(&self.path, self.output.as_deref(), keystore, artifact::opened_name, |target| {
                 Ok(artifact::open(source, target, self.force, keyring, options, progress)?)
             })
         })

@@ -92,7 +92,7 @@ impl Encrypt {
         let mut meter = Meter::new();
         let progress = &mut |progress| meter.update(progress);
         with_source(&self.path, |source| {
-            with_target(&self.path, self.output.as_deref(), keystore, |target| {
+            with_target(&self.path, self.output.as_deref(), keystore, artifact::sealed_name, |target| {
                 Ok(artifact::seal(source, target, self.force, keyring, options, &mut SystemRandom, progress)?)
             })
         })

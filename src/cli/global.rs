@@ -110,10 +110,8 @@ impl Global {
         let keystore = self.open_with(unsealer)?;
         let caller = match self.caller()? {
             None => keystore.administrator(),
-            Some(name) => {
-                Caller::parse(&name, &keystore.settings()?.account)?;
-                keystore.caller(&name)?
-            }
+            // Whether there is such a caller is the door's question, so that the answer is recorded.
+            Some(name) => Caller::parse(&name, &keystore.settings()?.account)?,
         };
         Ok((keystore, caller))
     }
@@ -179,7 +177,7 @@ fn named(flag: Option<&Path>, variable: &str) -> Option<PathBuf> {
 /// Opens seals with what the flags name.
 pub(super) struct Flags<'g> {
     global: &'g Global,
-    /// What was typed, for a command that needs it again.
+    /// What was typed or read, for a command that needs it again.
     asked: Option<SecretBytes>,
 }
 
@@ -189,15 +187,13 @@ impl Unsealer for Flags<'_> {
     }
 
     fn passphrase(&mut self) -> Result<SecretBytes, String> {
-        if let Some(passphrase) = self.global.passphrase_from_flags() {
-            return passphrase;
-        }
-        let typed = match self.asked.take() {
-            Some(typed) => typed,
-            None => ask("Passphrase: ")?,
+        // A terminal is asked once, and a pipe can be read only once.
+        let known = match self.asked.take() {
+            Some(known) => known,
+            None => self.global.passphrase_from_flags().unwrap_or_else(|| ask("Passphrase: "))?,
         };
-        let again = SecretBytes::from(typed.expose_secret());
-        self.asked = Some(typed);
+        let again = SecretBytes::from(known.expose_secret());
+        self.asked = Some(known);
         Ok(again)
     }
 }

@@ -16,6 +16,7 @@ use super::{
     stream::{with_source, with_target},
 };
 use crate::{
+    artifact,
     keystore::Keystore,
     kms::Caller,
     model::{KeyRef, ParseError},
@@ -198,7 +199,7 @@ fn download(keystore: &Keystore, caller: &Caller, get: GetObject, target: &Path)
     let target = if target.is_dir() { target.join(name) } else { target.to_path_buf() };
     let source = format!("s3://{}/{}", get.bucket, get.key);
     let mut meter = Meter::new();
-    with_target(&target, Some(&target), Some(keystore), |target| {
+    with_target(&target, Some(&target), Some(keystore), artifact::opened_name, |target| {
         // As with the `aws` command, a file that is there is replaced; only at the end, and whole.
         Ok(keystore.s3().get_object(caller, get, target, true, &mut |progress| meter.update(progress))?)
     })?;

@@ -2,12 +2,12 @@
 
 use std::{
     io::{self, IsTerminal},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::error::CommandError;
 use crate::{
-    artifact::{Source, Target},
+    artifact::{ArtifactError, Source, Target},
     keystore::Keystore,
 };
 
@@ -22,17 +22,22 @@ pub(super) fn with_source<T>(path: &Path, work: impl FnOnce(Source<'_>) -> T) ->
     }
 }
 
-/// Does some work that writes to what `output` names; without one, beside the input, or to standard output when the
+/// Does some work that writes to what `output` names; without one, beside the input under the name that `beside` makes, or to standard output when the
 /// input is a stream. The files of an open keystore are not written over.
 pub(super) fn with_target<T>(
     input: &Path,
     output: Option<&Path>,
     keystore: Option<&Keystore>,
+    beside: impl FnOnce(&Path) -> Result<PathBuf, ArtifactError>,
     work: impl FnOnce(Target<'_>) -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
     let stream = Path::new(STREAM);
-    let file = output.unwrap_or(input);
-    if file != stream && keystore.is_some_and(|keystore| keystore.owns(file)) {
+    // A name that cannot be made is the transfer's to complain of.
+    let file = output.map(Path::to_path_buf).or_else(|| beside(input).ok());
+    if let (Some(file), Some(keystore)) = (&file, keystore)
+        && file != stream
+        && keystore.owns(file)
+    {
         let message = format!("`{}` is among the keystore's own files", file.display());
         return Err(CommandError::usage(message).hint("write elsewhere: `-o OUT`"));
     }

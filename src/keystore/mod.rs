@@ -48,7 +48,7 @@ use crate::{
     model::{AccountId, Days, PrincipalArn, Region, Tags, Timestamp},
     secret::SecretKey,
     services::{artifacts::Artifacts, iam::Iam, organizations::Organizations, s3::S3},
-    storage::{Batch, MemoryStorage, Meta, Snapshot, SqliteStorage, Storage},
+    storage::{Batch, MemoryStorage, Meta, Snapshot, SqliteStorage, Storage, StorageError},
     world::{Change, Key, Material, RowChange, Settings, TABLES, World},
 };
 
@@ -448,8 +448,17 @@ impl Keystore {
             log: Some(sinks.log.position()),
         };
         let row_key = root.derive(&identity.id, Purpose::RowAuthentication);
-        sinks.storage.reseal(row_key, &snapshot).inspect_err(|_| sealing.abandon(&identity.id))?;
-        sealing.finish(&identity.id)
+        match sinks.storage.reseal(row_key, &snapshot) {
+            Ok(()) => sealing.finish(&identity.id),
+            // The new seal is in use already; what is left of the old rows goes at the next opening.
+            Err(error @ StorageError::Unerased { .. }) => {
+                sealing.finish(&identity.id)?;
+                Err(error.into())
+            }
+            // Which of the two seals the database holds is known at the next opening alone, and it takes the one that
+            // opens and removes the other. Neither may be taken away before.
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -304,7 +304,7 @@ fn root_aad(keystore_id: &str) -> Vec<u8> {
     format!("keystead v1 root key of {keystore_id}").into_bytes()
 }
 
-fn new_name(path: &Path) -> PathBuf {
+pub(super) fn new_name(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     name.into()
@@ -344,7 +344,9 @@ fn write_key_file(path: &Path, keystore_id: &str, key: &SecretKey) -> Result<(),
         .and_then(|()| file.write_all(digits.as_slice()))
         .and_then(|()| file.write_all(b"\n"))
         .and_then(|()| file.sync_all());
-    written.map_err(KeystoreError::io(path))
+    written.map_err(KeystoreError::io(path))?;
+    // Its name too must survive a power cut before anything is sealed with it.
+    sync_parent(path)
 }
 
 /// What a key file begins with, up to the key.
@@ -383,6 +385,10 @@ fn read_key_file(path: &Path) -> Result<SecretKey, KeystoreError> {
 
 fn move_into_place(path: &Path) -> Result<(), KeystoreError> {
     fs::rename(new_name(path), path).map_err(KeystoreError::io(path))?;
+    sync_parent(path)
+}
+
+fn sync_parent(path: &Path) -> Result<(), KeystoreError> {
     let parent = path.parent().unwrap_or(Path::new("/"));
     File::open(parent).and_then(|directory| directory.sync_all()).map_err(KeystoreError::io(parent))
 }

@@ -21,6 +21,8 @@ use crate::{
 const WORKS: u8 = 0;
 const FAILS: u8 = 1;
 const PANICS: u8 = 2;
+/// Resealing is done, and the answer says otherwise.
+const FAILS_AFTER: u8 = 3;
 
 /// A storage that does as it is told.
 struct Told {
@@ -50,7 +52,11 @@ impl Storage for Told {
 
     fn reseal(&mut self, mac_key: SecretKey, snapshot: &Snapshot) -> Result<(), StorageError> {
         self.obey()?;
-        self.inner.reseal(mac_key, snapshot)
+        self.inner.reseal(mac_key, snapshot)?;
+        match self.order.load(Ordering::SeqCst) {
+            FAILS_AFTER => Err(StorageError::Io { detail: "the answer was lost".into() }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -226,8 +232,23 @@ fn a_root_key_that_the_database_does_not_take_leaves_the_old_one_good() {
     keystore.kms().list_keys(&admin, ListKeys::default()).unwrap();
     place.tell(FAILS);
     assert!(keystore.rotate_root(&admin, &mut WithoutAsking).is_err());
-    assert!(!place.parent.path().join("keystore.key.new").exists());
     assert!(place.open().world().unwrap().key(&key).is_some());
+    assert!(!place.parent.path().join("keystore.key.new").exists());
+}
+
+#[test]
+fn a_root_key_that_the_database_took_before_it_failed_is_the_one_that_opens() {
+    let place = Place::new();
+    let keystore = place.create();
+    let key = create_key(&keystore).unwrap();
+    let admin = keystore.administrator();
+    let before = fs::read(place.parent.path().join("keystore.key")).unwrap();
+    place.tell(FAILS_AFTER);
+    assert!(keystore.rotate_root(&admin, &mut WithoutAsking).is_err());
+    assert!(place.open().world().unwrap().key(&key).is_some());
+    assert!(!place.parent.path().join("keystore.key.new").exists());
+    assert_ne!(fs::read(place.parent.path().join("keystore.key")).unwrap(), before);
+    place.open().audit_verify().unwrap();
 }
 
 #[test]

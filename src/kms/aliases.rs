@@ -184,7 +184,7 @@ impl Operation for ListAliases {
             Some(name) => {
                 let named = call.resolve::<Self::Permission>(name)?;
                 if *named.key.arn.account() != call.account() {
-                    return Err(call.out_of_reach::<Self::Permission>(&named.key.arn.to_string()));
+                    return Err(call.out_of_reach::<Self::Permission>(&named.given));
                 }
                 Some(named.key.arn.clone())
             }
@@ -223,7 +223,7 @@ fn target<A: crate::policy::Action>(call: &mut Call<'_>, name: &KeyRef) -> Resul
     }
     let named = call.resolve::<A>(name)?;
     if named.key.tier == Tier::AwsOwned {
-        return Err(call.out_of_reach::<A>(&named.key.arn.to_string()));
+        return Err(call.out_of_reach::<A>(&named.given));
     }
     Ok(named)
 }

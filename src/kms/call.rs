@@ -26,6 +26,8 @@ pub(crate) struct NamedKey {
     pub(crate) key: Arc<Key>,
     /// The alias by which it was named, if it was.
     pub(crate) alias: Option<AliasName>,
+    /// The name as the request had it.
+    pub(crate) given: String,
 }
 
 /// One call under way.
@@ -87,7 +89,7 @@ impl Call<'_> {
             None => return Err(self.no_such_key::<A>(&arn)),
         };
         self.note_key(&key);
-        Ok(NamedKey { key, alias })
+        Ok(NamedKey { key, alias, given: name.to_string() })
     }
 
     fn resolve_alias<A: Action>(&self, account: &AccountId, name: &AliasName) -> Result<KeyArn, CallError> {
@@ -154,7 +156,7 @@ impl Call<'_> {
         let key = &named.key;
         if *key.arn.account() != self.account() && !self.cross_account {
             let why = format!("{} does not work across accounts", A::NAME);
-            return Err(self.out_of_reach::<A>(&key.arn.to_string()).explained(why));
+            return Err(self.out_of_reach::<A>(&named.given).explained(why));
         }
         let mut context = conditions::global(self);
         conditions::of_key(&mut context, self, named, conditions);
@@ -170,7 +172,7 @@ impl Call<'_> {
         // Whether another account's key exists is not for a caller who may not use it to learn.
         decided.map_err(|denied| {
             let why = denied.explanation().unwrap_or_default().to_owned();
-            self.out_of_reach::<A>(&key.arn.to_string()).explained(why)
+            self.out_of_reach::<A>(&named.given).explained(why)
         })
     }
 
@@ -195,9 +197,20 @@ impl Call<'_> {
         arn: &str,
         owner: AccountId,
     ) -> Result<Authorized<A>, CallError> {
+        self.authorize_on_with(arn, owner, |_| ())
+    }
+
+    /// The same, with condition keys of the request.
+    pub(crate) fn authorize_on_with<A: Action>(
+        &self,
+        arn: &str,
+        owner: AccountId,
+        fill: impl FnOnce(&mut ConditionContext),
+    ) -> Result<Authorized<A>, CallError> {
         let arn: Arn = arn.parse()?;
         let mut context = conditions::global(self);
         conditions::of_owner(&mut context, &owner);
+        fill(&mut context);
         self.decide::<A>(&Resource::of_arn(&arn, Some(owner)), &context, None, None)
     }
 
@@ -217,6 +230,9 @@ impl Call<'_> {
         let facts = self.authenticated.facts();
         let mut context = conditions::global(self);
         context.resource(&Resource::key(key), facts);
+        // As the PutKeyPolicy to come will fill them.
+        conditions::of_symmetric_key(&mut context);
+        context.set_bool("kms:BypassPolicyLockoutSafetyCheck", false);
         keeps_control(policy, facts, key, &context)
     }
 

@@ -4,7 +4,7 @@
 
 use super::{Call, call::NamedKey};
 use crate::{
-    model::{AccountId, Days, EncryptionContext, Tags, Tier},
+    model::{AccountId, Days, EncryptionContext, KeyOrigin, KeySpec, KeyUsage, Tags, Tier},
     policy::{ConditionContext, Resource},
 };
 
@@ -62,6 +62,13 @@ pub(super) fn global(call: &Call<'_>) -> ConditionContext {
 /// `aws:ResourceAccount`.
 pub(super) fn of_owner(context: &mut ConditionContext, owner: &AccountId) {
     context.set("aws:ResourceAccount", owner.as_str());
+}
+
+/// What CreateKey, and the check of the policy of a key to be, know of a symmetric key.
+pub(super) fn of_symmetric_key(context: &mut ConditionContext) {
+    context.set("kms:KeySpec", KeySpec::SymmetricDefault.as_str());
+    context.set("kms:KeyUsage", KeyUsage::EncryptDecrypt.as_str());
+    context.set("kms:KeyOrigin", KeyOrigin::AwsKms.as_str()).set_bool("kms:MultiRegion", false);
 }
 
 /// The keys of a request about a KMS key.

@@ -12,7 +12,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     Call, CallError, Caller, Clock, Operation, Outcome,
@@ -23,7 +23,7 @@ use super::{
     tick,
 };
 use crate::{
-    audit::{EVENT_VERSION, EventType, LogPosition, Record, ResourceEntry},
+    audit::{EVENT_VERSION, EventType, LogPosition, RECORD_BYTES_MAX, Record, ResourceEntry},
     crypto::random::Random,
     model::{AccountId, KeyArn, Timestamp},
     world::{Settings, World},
@@ -67,6 +67,8 @@ impl Door {
         let (waiter, durable) = mpsc::sync_channel(1);
         let mut head = self.committer.lock();
         head.check()?;
+        // Time may have been moved meanwhile, and what it does comes before what is decided after it.
+        self.tick_head(&mut head)?;
         if head.version() != version {
             let newest = Arc::clone(head.world());
             decided = self.decide(&newest, caller, operation);
@@ -189,7 +191,31 @@ impl Door {
         Ok((world, self.materials, sinks))
     }
 
+    /// Decides a call. One whose record would be longer than a record may be is refused: it could not be logged.
     fn decide<O: Operation>(&self, world: &World, caller: &Caller, operation: &O) -> Decided<O> {
+        let mut decided = self.decide_at_any_length(world, caller, operation);
+        let is_too_long = |record: &Record| record.to_canonical_bytes().len() > RECORD_BYTES_MAX;
+        if decided.records.iter().any(is_too_long) {
+            let error = CallError::validation("The request is too long.");
+            decided.records.truncate(1);
+            for record in &mut decided.records {
+                record.request_parameters = json!({"omitted": "too long"});
+                record.response_elements = Value::Null;
+                record.additional_event_data = None;
+                record.resources.clear();
+                record.set_error(error.code(), error.message());
+            }
+            decided.outcome = Err(error);
+        }
+        decided
+    }
+
+    fn decide_at_any_length<O: Operation>(
+        &self,
+        world: &World,
+        caller: &Caller,
+        operation: &O,
+    ) -> Decided<O> {
         let now = self.now(world);
         let mut random = self.random();
         let authenticated = match Authenticated::look_up(world, caller) {
@@ -293,15 +319,19 @@ fn finished<O: Operation>(
         accounts.retain(|account| *account != caller.account());
         accounts
     };
-    record.resources = resources;
-    match outcome {
-        Err(error) => return vec![failed(record, error)],
-        Ok(outcome) => {
-            record.response_elements = outcome.response_elements.clone();
-            record.additional_event_data =
-                Some(outcome.additional.clone()).filter(|facts: &Map<_, _>| !facts.is_empty());
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            // Nor does the record of a denial tell whether somebody else's key exists.
+            record.resources =
+                resources.into_iter().filter(|one| one.account_id == caller.account()).collect();
+            return vec![failed(record, error)];
         }
-    }
+    };
+    record.resources = resources;
+    record.response_elements = outcome.response_elements.clone();
+    record.additional_event_data =
+        Some(outcome.additional.clone()).filter(|facts: &Map<_, _>| !facts.is_empty());
     let mut records = vec![record];
     for account in others {
         let (Ok(event_id), Some(first)) = (random_uuid(random), records.first_mut()) else { return records };

@@ -232,7 +232,8 @@ fn authorize_ciphertext<A: Action>(
     };
     call.note_key(&key);
     let theirs = *key.arn.account() != call.account();
-    let key = NamedKey { key, alias: None };
+    let given = key.arn.to_string();
+    let key = NamedKey { key, alias: None, given };
     let permitted = call.authorize::<A>(&key, conditions).map_err(|denied| {
         if theirs { call.ciphertext_out_of_reach::<A>().explained(denied.message()) } else { denied }
     })?;

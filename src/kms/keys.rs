@@ -4,8 +4,12 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Call, CallError, Operation, Outcome, conditions::KeyConditions, default_policy, operation::actions,
-    policies::parse_key_policy, tags::TagResource,
+    Call, CallError, Operation, Outcome,
+    conditions::{self, KeyConditions},
+    default_policy,
+    operation::actions,
+    policies::parse_key_policy,
+    tags::TagResource,
 };
 use crate::{
     model::{
@@ -184,9 +188,7 @@ impl Operation for CreateKey {
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
         let fill = |context: &mut crate::policy::ConditionContext| {
-            context.set("kms:KeySpec", KeySpec::SymmetricDefault.as_str());
-            context.set("kms:KeyUsage", KeyUsage::EncryptDecrypt.as_str());
-            context.set("kms:KeyOrigin", KeyOrigin::AwsKms.as_str()).set_bool("kms:MultiRegion", false);
+            conditions::of_symmetric_key(context);
             let bypass = self.bypass_policy_lockout_safety_check;
             context.set_bool("kms:BypassPolicyLockoutSafetyCheck", bypass);
             if !self.tags.is_empty() {

@@ -441,3 +441,44 @@ fn a_denial_says_which_condition_or_which_statement_it_was() {
     let expected = "the statement `NoOne` of the key policy denies it, and no Allow outweighs that";
     assert_eq!(denied.explanation(), Some(expected));
 }
+
+#[test]
+fn the_lockout_check_sees_the_condition_keys_that_a_real_call_has() {
+    let lab = Lab::new().unwrap();
+    let with = |effect: &str, spec: &str| {
+        let statement = format!(
+            r#"{{"Effect": "{effect}", "Principal": {{"AWS": "arn:aws:iam::111122223333:root"}}, "Action": "kms:PutKeyPolicy",
+                "Resource": "*", "Condition": {{"StringEquals": {{"kms:KeySpec": "{spec}"}}}}}}"#
+        );
+        let all = r#"{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}, "Action": "kms:*", "Resource": "*"}"#;
+        let first = if effect == "Deny" { format!("{all},") } else { String::new() };
+        let policy = format!(r#"{{"Version": "2012-10-17", "Statement": [{first}{statement}]}}"#);
+        lab.kms().create_key(&lab.admin(), CreateKey::default().policy(policy)).map(|_| ())
+    };
+    assert_eq!(code(with("Deny", "SYMMETRIC_DEFAULT")), ErrorCode::MalformedPolicyDocument);
+    assert!(with("Deny", "RSA_2048").is_ok());
+    assert!(with("Allow", "SYMMETRIC_DEFAULT").is_ok());
+    assert_eq!(code(with("Allow", "RSA_2048")), ErrorCode::MalformedPolicyDocument);
+}
+
+#[test]
+fn a_request_too_long_to_be_logged_is_refused_and_the_keystore_goes_on() {
+    let lab = Lab::new().unwrap();
+    let key: KeyRef = lab.key().unwrap().into();
+    let bob = lab.user("bob", &[]).unwrap();
+    for caller in [&lab.admin(), &bob] {
+        let tag_keys = vec!["x".repeat(1 << 20), "y".into()];
+        let refused = lab.kms().call(caller, &UntagResource { key_id: key.clone(), tag_keys });
+        assert_eq!(code(refused), ErrorCode::Validation);
+    }
+    let events = lab.keystore().audit_tail(&lab.admin(), 2).unwrap();
+    assert!(events.iter().all(|event| event.event_name == "UntagResource" && event.error_code.is_some()));
+    assert!(encrypt(&lab, &lab.admin(), &key, b"x").is_ok());
+}
+
+#[test]
+fn an_object_may_have_a_space_in_its_name() {
+    let lab = Lab::new().unwrap();
+    lab.put(&lab.admin(), "models", "my model.bin", Encryption::Aes256, b"weights").unwrap();
+    assert_eq!(lab.get(&lab.admin(), "models", "my model.bin").unwrap(), b"weights");
+}

@@ -73,7 +73,9 @@ impl FromStr for Arn {
                     && !service.is_empty()
                     && !resource.is_empty()
                     && text.len() <= ARN_BYTES_MAX
-                    && !text.contains(|c: char| c.is_whitespace() || c.is_control()) =>
+                    && !text.contains(char::is_control)
+                    // What a service names as it likes, such as an object in a bucket, may hold spaces.
+                    && !text.strip_suffix(resource).unwrap_or(text).contains(char::is_whitespace) =>
             {
                 Ok(Self(text.into()))
             }
@@ -276,7 +278,8 @@ mod tests {
             "urn:aws:iam::1:x",
             "arn::iam::1:x",
             "arn:aws:iam::1:",
-            "arn:aws:iam::1:a b",
+            "arn:aws:i am::1:ab",
+            "arn:aws:iam::1:a\nb",
         ] {
             assert!(bad.parse::<Arn>().is_err(), "{bad}");
         }

@@ -99,6 +99,28 @@ impl ConditionContext {
         (!hidden && !entry.value.values().is_empty()).then_some(&entry.value)
     }
 
+    /// Sets keys that begin alike and end in names that somebody chose. Names that differ in case alone are one condition
+    /// key: it has several values then, and doubt counts against access.
+    fn put_family<'t>(
+        &mut self,
+        family: &str,
+        pairs: impl IntoIterator<Item = (&'t str, &'t str)>,
+        identity_only: bool,
+    ) -> &mut Self {
+        let mut by_name: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, value) in pairs {
+            by_name.entry(format!("{family}{}", name.to_lowercase())).or_default().push(value.into());
+        }
+        for (name, mut values) in by_name {
+            let value = match values.len() {
+                1 => ContextValue::One(values.remove(0)),
+                _ => ContextValue::Many(values),
+            };
+            self.put(&name, value, identity_only);
+        }
+        self
+    }
+
     fn put(&mut self, key: &str, value: ContextValue, identity_only: bool) -> &mut Self {
         self.0.insert(key.to_lowercase(), Entry { value, identity_only });
         self
@@ -204,10 +226,7 @@ impl ConditionContext {
 
     /// `aws:PrincipalTag/…`.
     pub fn principal_tags<'t>(&mut self, tags: impl IntoIterator<Item = (&'t str, &'t str)>) -> &mut Self {
-        for (key, value) in tags {
-            self.set(&format!("aws:PrincipalTag/{key}"), value);
-        }
-        self
+        self.put_family("aws:PrincipalTag/", tags, false)
     }
 
     /// `aws:ResourceTag/…`; hidden from key policies.
@@ -216,21 +235,14 @@ impl ConditionContext {
         resource: &Resource,
         tags: impl IntoIterator<Item = (&'t str, &'t str)>,
     ) -> &mut Self {
-        let hidden = resource.kind() == ResourceKind::Key;
-        for (key, value) in tags {
-            self.put(&format!("aws:ResourceTag/{key}"), ContextValue::One(value.into()), hidden);
-        }
-        self
+        self.put_family("aws:ResourceTag/", tags, resource.kind() == ResourceKind::Key)
     }
 
     /// `aws:RequestTag/…` and `aws:TagKeys`, of requests that hand in tags.
     pub fn request_tags<'t>(&mut self, tags: impl IntoIterator<Item = (&'t str, &'t str)>) -> &mut Self {
-        let mut keys = Vec::new();
-        for (key, value) in tags {
-            self.set(&format!("aws:RequestTag/{key}"), value);
-            keys.push(key);
-        }
-        self.set_many("aws:TagKeys", keys)
+        let tags: Vec<(&str, &str)> = tags.into_iter().collect();
+        self.put_family("aws:RequestTag/", tags.iter().copied(), false);
+        self.set_many("aws:TagKeys", tags.iter().map(|(key, _)| *key))
     }
 
     /// `kms:ResourceAliases`; hidden from key policies.
@@ -240,17 +252,7 @@ impl ConditionContext {
 
     /// `kms:EncryptionContext:…` and `kms:EncryptionContextKeys`, of the operations that take a context.
     pub fn encryption_context(&mut self, context: &EncryptionContext) -> &mut Self {
-        let mut by_name: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-        for (key, value) in context.iter() {
-            by_name.entry(format!("kms:EncryptionContext:{}", key.to_lowercase())).or_default().push(value);
-        }
-        for (name, values) in by_name {
-            // Keys that differ in case alone are one condition key: with several values, doubt counts against access.
-            match values.as_slice() {
-                [value] => self.set(&name, *value),
-                _ => self.set_many(&name, values),
-            };
-        }
+        self.put_family("kms:EncryptionContext:", context.iter(), false);
         self.set_many("kms:EncryptionContextKeys", context.iter().map(|(key, _)| key))
     }
 }
@@ -294,6 +296,18 @@ mod tests {
         let mut context = ConditionContext::new();
         context.encryption_context(&EncryptionContext::from_pairs([("App", "a"), ("app", "b")]).unwrap());
         assert_eq!(context.get("kms:EncryptionContext:app").unwrap().values(), ["a", "b"]);
+    }
+
+    #[test]
+    fn tags_that_differ_in_case_alone_do_not_hide_one_another() {
+        let key = "arn:aws:kms:us-east-1:111122223333:key/k".parse().unwrap();
+        let mut context = ConditionContext::new();
+        context.resource_tags(&Resource::key(&key), [("Env", "prod"), ("env", "dev")]);
+        context.request_tags([("Team", "finance"), ("team", "ml")]).principal_tags([("a", "1")]);
+        let many = |one: &str, other: &str| Some(ContextValue::Many(vec![one.into(), other.into()]));
+        assert_eq!(context.get("aws:ResourceTag/env").cloned(), many("prod", "dev"));
+        assert_eq!(context.get("aws:RequestTag/TEAM").cloned(), many("finance", "ml"));
+        assert_eq!(context.get("aws:PrincipalTag/a").cloned(), Some(ContextValue::One("1".into())));
     }
 
     #[test]

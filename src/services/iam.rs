@@ -23,6 +23,10 @@ actions! {
     CreateUserPermission = "iam:CreateUser",
     /// `iam:CreateRole`.
     CreateRolePermission = "iam:CreateRole",
+    /// `iam:TagUser`.
+    TagUserPermission = "iam:TagUser",
+    /// `iam:TagRole`.
+    TagRolePermission = "iam:TagRole",
     /// `iam:PutUserPolicy`.
     PutUserPolicyPermission = "iam:PutUserPolicy",
     /// `iam:PutRolePolicy`.
@@ -210,7 +214,14 @@ fn create<O: Operation<Answer = PrincipalArn>>(
     name: &IdentityName,
     tags: &Tags,
 ) -> Result<Outcome<O>, CallError> {
-    let (permitted, arn) = authorize_on_identity::<O::Permission>(call, kind, name)?;
+    let (permitted, arn) = authorize_on_identity::<O::Permission>(call, kind, name, tags)?;
+    if !tags.is_empty() {
+        // Tags decide who may do what, so to give them is a permission of its own.
+        match kind {
+            IdentityKind::User => drop(authorize_on_identity::<TagUserPermission>(call, kind, name, tags)?),
+            IdentityKind::Role => drop(authorize_on_identity::<TagRolePermission>(call, kind, name, tags)?),
+        }
+    }
     if call.world().identity(&arn).is_some() {
         return Err(CallError::new(
             ErrorCode::EntityAlreadyExists,
@@ -238,7 +249,7 @@ fn put_policy<O: Operation<Answer = ()>>(
     name: &IdentityName,
     (policy_name, text): (&PolicyName, &str),
 ) -> Result<Outcome<O>, CallError> {
-    let (permitted, arn) = authorize_on_identity::<O::Permission>(call, kind, name)?;
+    let (permitted, arn) = authorize_on_identity::<O::Permission>(call, kind, name, &Tags::new())?;
     let Some(identity) = call.world().identity(&arn) else {
         let message = format!("The {} with name {name} cannot be found.", kind.as_str());
         return Err(CallError::new(ErrorCode::NoSuchEntity, message));
@@ -255,10 +266,15 @@ fn authorize_on_identity<A: Action>(
     call: &mut Call<'_>,
     kind: IdentityKind,
     name: &IdentityName,
+    tags: &Tags,
 ) -> Result<(Authorized<A>, PrincipalArn), CallError> {
     let account = call.account();
     let text = format!("arn:aws:iam::{account}:{}/{name}", kind.as_str());
-    let permitted = call.authorize_on::<A>(&text, account.clone())?;
+    let permitted = call.authorize_on_with::<A>(&text, account.clone(), |context| {
+        if !tags.is_empty() {
+            context.request_tags(tags.iter());
+        }
+    })?;
     let resource_type = match kind {
         IdentityKind::User => "AWS::IAM::User",
         IdentityKind::Role => "AWS::IAM::Role",
@@ -266,4 +282,35 @@ fn authorize_on_identity<A: Action>(
     let arn = text.parse()?;
     call.note(ResourceEntry { account_id: account, resource_type: resource_type.into(), arn: text });
     Ok((permitted, arn))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        model::{ErrorCode, Tags},
+        testing::Lab,
+    };
+
+    #[test]
+    fn tags_are_given_by_those_alone_who_may_tag() {
+        let lab = Lab::new().unwrap();
+        let iam = lab.keystore().iam();
+        let mallory = lab.user("mallory", &["iam:CreateUser"]).unwrap();
+        let mut tags = Tags::new();
+        tags.set("team", "secrets").unwrap();
+        let refused = iam.create_user(&mallory, "eve".parse().unwrap(), tags.clone()).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::AccessDenied);
+        assert!(iam.create_user(&mallory, "eve".parse().unwrap(), Tags::new()).is_ok());
+
+        let policy = r#"{"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Action": "iam:*", "Resource": "*"},
+            {"Effect": "Deny", "Action": "iam:*", "Resource": "*",
+             "Condition": {"StringEquals": {"aws:RequestTag/team": "secrets"}}}
+        ]}"#;
+        let hr = lab.user_with_policy("hr", policy).unwrap();
+        let refused = iam.create_role(&hr, "mole".parse().unwrap(), tags.clone()).unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::AccessDenied);
+        tags.set("team", "ml").unwrap();
+        assert!(iam.create_role(&hr, "trainer".parse().unwrap(), tags).is_ok());
+    }
 }

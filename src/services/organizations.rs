@@ -214,5 +214,15 @@ mod tests {
                 .map(|e| e.to_string().replace(arn, "ARN"))
         };
         assert_eq!(words(&there), words(&missing));
+
+        // Nor by an alias, nor by the record of the denial.
+        let alias: crate::model::AliasName = "alias/there".parse().unwrap();
+        let target_key_id = there.parse().unwrap();
+        let create = crate::kms::CreateAlias { alias_name: alias.clone(), target_key_id };
+        lab.kms().create_alias(&lab.admin(), create).unwrap();
+        let prefix = "arn:aws:kms:us-east-1:111122223333:";
+        assert_eq!(words(&format!("{prefix}{alias}")), words(&format!("{prefix}alias/missing")));
+        let denials = lab.keystore().audit_tail(&root, 12).unwrap();
+        assert!(denials.iter().all(|denial| denial.resources.is_empty() && denial.error_code.is_some()));
     }
 }
