@@ -147,6 +147,17 @@ impl Call<'_> {
         }
     }
 
+    /// Finds the key that a request names and asks whether the caller may do `A` to it, for operations without condition
+    /// keys of their own.
+    pub(crate) fn on_key<A: Action>(
+        &mut self,
+        name: &KeyRef,
+    ) -> Result<(NamedKey, Authorized<A>), CallError> {
+        let named = self.resolve::<A>(name)?;
+        let permitted = self.authorize(&named, &KeyConditions::default())?;
+        Ok((named, permitted))
+    }
+
     /// Asks whether the caller may do `A` to a key.
     pub(crate) fn authorize<A: Action>(
         &self,

@@ -341,8 +341,7 @@ impl Operation for UpdateKeyDescription {
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
-        let named = call.resolve::<Self::Permission>(&self.key_id)?;
-        let permitted = call.authorize::<Self::Permission>(&named, &KeyConditions::default())?;
+        let (named, permitted) = call.on_key::<Self::Permission>(&self.key_id)?;
         Call::require_not_pending_deletion(&named.key)?;
         check_description(&self.description)?;
         let mut key = Key::clone(&named.key);

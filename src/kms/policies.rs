@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{
-    Call, CallError, Operation, Outcome, call::NamedKey, conditions::KeyConditions, operation::actions,
-};
+use super::{Call, CallError, Operation, Outcome, conditions::KeyConditions, operation::actions};
 use crate::{
     model::{ErrorCode, KeyArn, KeyRef},
     policy::{Policy, PolicyKind},
@@ -45,8 +43,7 @@ impl Operation for GetKeyPolicy {
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
-        let named = call.resolve::<Self::Permission>(&self.key_id)?;
-        let permitted = call.authorize::<Self::Permission>(&named, &KeyConditions::default())?;
+        let (named, permitted) = call.on_key::<Self::Permission>(&self.key_id)?;
         Ok(Outcome::answer(permitted, named.key.policy.text().to_owned()))
     }
 }
@@ -110,8 +107,7 @@ impl Operation for ListKeyPolicies {
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
-        let named: NamedKey = call.resolve::<Self::Permission>(&self.key_id)?;
-        let permitted = call.authorize::<Self::Permission>(&named, &KeyConditions::default())?;
+        let (_named, permitted) = call.on_key::<Self::Permission>(&self.key_id)?;
         Ok(Outcome::answer(permitted, vec![KEY_POLICY_NAME]))
     }
 }

@@ -99,8 +99,7 @@ impl Operation for DisableKeyRotation {
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
-        let named = call.resolve::<Self::Permission>(&self.key_id)?;
-        let permitted = call.authorize::<Self::Permission>(&named, &KeyConditions::default())?;
+        let (named, permitted) = call.on_key::<Self::Permission>(&self.key_id)?;
         Call::require_enabled(&named.key)?;
         let mut key = Key::clone(&named.key);
         key.rotation = None;
@@ -143,8 +142,7 @@ impl Operation for GetKeyRotationStatus {
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
-        let named = call.resolve::<Self::Permission>(&self.key_id)?;
-        let permitted = call.authorize::<Self::Permission>(&named, &KeyConditions::default())?;
+        let (named, permitted) = call.on_key::<Self::Permission>(&self.key_id)?;
         let key = &named.key;
         let schedule = key.rotation.filter(|_| key.state != KeyState::PendingDeletion);
         let answer = KeyRotationStatus {
@@ -175,8 +173,7 @@ impl Operation for RotateKeyOnDemand {
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
-        let named = call.resolve::<Self::Permission>(&self.key_id)?;
-        let permitted = call.authorize::<Self::Permission>(&named, &KeyConditions::default())?;
+        let (named, permitted) = call.on_key::<Self::Permission>(&self.key_id)?;
         Call::require_enabled(&named.key)?;
         if named.key.on_demand_rotations() >= ON_DEMAND_ROTATIONS_MAX {
             return Err(CallError::new(
@@ -237,8 +234,7 @@ impl Operation for ListKeyRotations {
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
-        let named = call.resolve::<Self::Permission>(&self.key_id)?;
-        let permitted = call.authorize::<Self::Permission>(&named, &KeyConditions::default())?;
+        let (named, permitted) = call.on_key::<Self::Permission>(&self.key_id)?;
         let key = &named.key;
         let current = key.current_material().map(|material| material.id);
         let listed = key.materials.iter().filter(|m| self.include_all_key_material || m.rotation.is_some());

@@ -81,13 +81,12 @@ fn switch<O: Operation<Answer = ()>>(
     name: &KeyRef,
     state: KeyState,
 ) -> Result<Outcome<O>, CallError> {
-    let named = call.resolve::<O::Permission>(name)?;
-    let permitted = call.authorize::<O::Permission>(&named, &KeyConditions::default())?;
+    let (named, permitted) = call.on_key::<O::Permission>(name)?;
     Call::require_not_pending_deletion(&named.key)?;
     let mut key = Key::clone(&named.key);
     key.state = state;
     // A disabled key does not rotate. What fell due meanwhile is made up for once, now ("Rotating AWS KMS keys").
-    if let Some(schedule) = &mut key.rotation {
+    if let (KeyState::Enabled, Some(schedule)) = (state, &mut key.rotation) {
         schedule.next = schedule.next.max(call.now());
     }
     Ok(Outcome::changed(permitted, key))
@@ -184,8 +183,7 @@ impl Operation for CancelKeyDeletion {
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
-        let named = call.resolve::<Self::Permission>(&self.key_id)?;
-        let permitted = call.authorize::<Self::Permission>(&named, &KeyConditions::default())?;
+        let (named, permitted) = call.on_key::<Self::Permission>(&self.key_id)?;
         if named.key.state != KeyState::PendingDeletion {
             let message = format!("{} is not pending deletion.", named.key.arn);
             return Err(CallError::new(ErrorCode::KmsInvalidState, message));

@@ -101,8 +101,7 @@ impl Operation for ListResourceTags {
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
-        let named = call.resolve::<Self::Permission>(&self.key_id)?;
-        let permitted = call.authorize::<Self::Permission>(&named, &KeyConditions::default())?;
+        let (named, permitted) = call.on_key::<Self::Permission>(&self.key_id)?;
         Ok(Outcome::answer(permitted, named.key.tags.clone()))
     }
 }
