@@ -24,7 +24,7 @@ pub(super) struct Tail {
     number: usize,
 }
 
-/// Verify the whole log: every record, every signature, and that nothing is missing
+/// Verify the whole log: every record, every signature, and that it reaches as far as the keystore knows
 #[derive(Debug, Args)]
 pub(super) struct Verify {}
 

@@ -6,7 +6,8 @@ use super::{EVENT_SOURCE, find_bucket, note, object_arn};
 use crate::{
     kms::{Call, CallError, Operation, Outcome, actions},
     model::{ErrorCode, KeyRef},
-    world::{BucketName, Change, Object, ObjectKey, ServerSideEncryption},
+    policy::{Action, Authorized},
+    world::{Bucket, BucketName, Change, Object, ObjectKey, ServerSideEncryption},
 };
 
 actions! {
@@ -18,6 +19,18 @@ actions! {
     ListBucketPermission = "s3:ListBucket",
     /// `s3:DeleteObject`.
     DeleteObjectPermission = "s3:DeleteObject",
+}
+
+/// Finds the bucket of an object and asks whether the caller may do `A` to the object.
+fn on_object<A: Action>(
+    call: &mut Call<'_>,
+    bucket: &BucketName,
+    key: &ObjectKey,
+) -> Result<(Bucket, Authorized<A>), CallError> {
+    let bucket = find_bucket(call, bucket)?;
+    let permitted = call.authorize_on(&object_arn(&bucket.name, key), bucket.owner.clone())?;
+    note(call, &bucket, Some(key));
+    Ok((bucket, permitted))
 }
 
 /// How an object shall be encrypted at rest.
@@ -86,10 +99,7 @@ impl Operation for PutObject {
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
-        let bucket = find_bucket(call, &self.bucket)?;
-        let arn = object_arn(&self.bucket, &self.key);
-        let permitted = call.authorize_on::<Self::Permission>(&arn, bucket.owner.clone())?;
-        note(call, &bucket, Some(&self.key));
+        let (_, permitted) = on_object::<Self::Permission>(call, &self.bucket, &self.key)?;
         let replaced = call.world().object(&self.bucket, &self.key).map(|object| Object::clone(object));
         let outcome = Outcome::answer(permitted, replaced);
         match &self.stored {
@@ -141,10 +151,7 @@ impl Operation for GetObject {
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
-        let bucket = find_bucket(call, &self.bucket)?;
-        let arn = object_arn(&self.bucket, &self.key);
-        let permitted = call.authorize_on::<Self::Permission>(&arn, bucket.owner.clone())?;
-        note(call, &bucket, Some(&self.key));
+        let (bucket, permitted) = on_object::<Self::Permission>(call, &self.bucket, &self.key)?;
         let Some(object) = call.world().object(&self.bucket, &self.key).cloned() else {
             // Whether a key exists is told to those alone who may list the bucket.
             let _may_know = call.authorize_on::<ListBucketPermission>(&bucket.arn(), bucket.owner.clone())?;
@@ -211,10 +218,7 @@ impl Operation for DeleteObject {
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
-        let bucket = find_bucket(call, &self.bucket)?;
-        let arn = object_arn(&self.bucket, &self.key);
-        let permitted = call.authorize_on::<Self::Permission>(&arn, bucket.owner.clone())?;
-        note(call, &bucket, Some(&self.key));
+        let (_, permitted) = on_object::<Self::Permission>(call, &self.bucket, &self.key)?;
         let there = call.world().object(&self.bucket, &self.key).map(|object| Object::clone(object));
         let changes = match &there {
             Some(_) => vec![Change::DeleteObject(self.bucket.clone(), self.key.clone())],
