@@ -15,6 +15,10 @@ const LOCK_FILE: &str = "lock";
 const DATABASE_FILE: &str = "keystore.db";
 const AUDIT_DIRECTORY: &str = "audit";
 const OBJECTS_DIRECTORY: &str = "objects";
+/// Stands in the directory while a keystore is being made in it, with the id it shall have.
+const UNFINISHED_FILE: &str = "unfinished";
+/// A UUID's text is shorter.
+const UNFINISHED_BYTES_MAX: u64 = 64;
 
 /// A keystore's directory, locked for this process until it is dropped.
 #[derive(Debug)]
@@ -23,19 +27,26 @@ pub(super) struct Directory {
     objects: PathBuf,
     /// Whether it was not there before.
     made: bool,
+    /// The id of the keystore whose making was cut short here.
+    unfinished: Option<String>,
     _lock: File,
 }
 
 impl Directory {
-    /// Makes the directory (and its parents) for a new keystore, and locks it.
+    /// Makes the directory (and its parents) for a new keystore, and locks it. What a making that was cut short has left
+    /// is cleared away: nothing was ever kept in it.
     pub(super) fn create(path: &Path, holder: &str) -> Result<Self, KeystoreError> {
         let mut made = false;
         match fs::read_dir(path) {
             Ok(mut entries) => {
-                if path.join(DATABASE_FILE).exists() {
+                let unfinished = path.join(UNFINISHED_FILE).exists();
+                if path.join(DATABASE_FILE).exists() && !unfinished {
                     return Err(KeystoreError::Exists(path.into()));
                 }
-                if entries.any(|entry| entry.is_ok_and(|entry| entry.file_name() != LOCK_FILE)) {
+                let is_other = |entry: std::io::Result<fs::DirEntry>| {
+                    entry.is_ok_and(|entry| entry.file_name() != LOCK_FILE)
+                };
+                if !unfinished && entries.any(is_other) {
                     return Err(KeystoreError::NotEmpty(path.into()));
                 }
             }
@@ -47,6 +58,9 @@ impl Directory {
         }
         check_private(path)?;
         let directory = Self { made, ..Self::locked(path, holder)? };
+        if directory.unfinished.is_some() {
+            directory.clear();
+        }
         if directory.database().exists() {
             // Somebody was quicker, between the look and the lock.
             return Err(KeystoreError::Exists(path.into()));
@@ -55,20 +69,60 @@ impl Directory {
         Ok(directory)
     }
 
+    /// Marks the directory as one in which the keystore `id` is being made.
+    ///
+    /// INVARIANT: from here to [`Self::finish`] there is nothing in the directory that anybody would miss.
+    pub(super) fn begin(&self, id: &str) -> Result<(), KeystoreError> {
+        let path = self.path.join(UNFINISHED_FILE);
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&path);
+        file.and_then(|mut file| file.write_all(id.as_bytes()).and_then(|()| file.sync_all()))
+            .map_err(KeystoreError::io(&path))?;
+        self.sync()
+    }
+
+    /// Marks the keystore as made. It must be called before anything is kept in it.
+    pub(super) fn finish(&self) -> Result<(), KeystoreError> {
+        let path = self.path.join(UNFINISHED_FILE);
+        match fs::remove_file(&path) {
+            Ok(()) => self.sync(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(KeystoreError::io(path)(error)),
+        }
+    }
+
+    /// The id of the keystore whose making was cut short here, when one was.
+    pub(super) fn unfinished(&self) -> Option<&str> {
+        self.unfinished.as_deref()
+    }
+
+    fn sync(&self) -> Result<(), KeystoreError> {
+        File::open(&self.path)
+            .and_then(|directory| directory.sync_all())
+            .map_err(KeystoreError::io(&self.path))
+    }
+
     /// Takes back what making a keystore here has left, after it failed.
     ///
     /// INVARIANT: the directory was new or empty when [`Self::create`] took it, so all that is in it was made since.
     pub(super) fn abandon(self) {
-        let _best_effort = [
-            fs::remove_file(self.database()),
-            fs::remove_file(with_suffix(&self.database(), "-wal")),
-            fs::remove_dir_all(self.audit()),
-            fs::remove_dir(&self.objects),
-            fs::remove_file(self.path.join(LOCK_FILE)),
-        ];
+        self.clear();
+        let _best_effort = fs::remove_file(self.path.join(LOCK_FILE));
         if self.made {
             let _best_effort = fs::remove_dir(&self.path);
         }
+    }
+
+    /// Removes what making a keystore here has left; the mark last, so that a second try can go on.
+    fn clear(&self) {
+        let _best_effort = [
+            fs::remove_file(self.database()),
+            fs::remove_file(with_suffix(&self.database(), "-wal")),
+            fs::remove_file(with_suffix(&self.database(), "-shm")),
+            fs::remove_dir_all(self.audit()),
+            fs::remove_dir(&self.objects),
+            fs::remove_file(self.path.join(UNFINISHED_FILE)),
+        ];
     }
 
     /// Locks the directory of a keystore that is there, after a look at who may read it.
@@ -98,7 +152,8 @@ impl Directory {
     fn locked(path: &Path, holder: &str) -> Result<Self, KeystoreError> {
         let lock = lock(path, holder)?;
         let path = fs::canonicalize(path).map_err(KeystoreError::io(path))?;
-        Ok(Self { objects: path.join(OBJECTS_DIRECTORY), path, made: false, _lock: lock })
+        let unfinished = unfinished_in(&path)?;
+        Ok(Self { objects: path.join(OBJECTS_DIRECTORY), path, made: false, unfinished, _lock: lock })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -115,6 +170,17 @@ impl Directory {
 
     pub(super) fn objects(&self) -> &Path {
         &self.objects
+    }
+}
+
+/// The id in the mark of a directory in which a keystore is being made; empty when that itself was cut short.
+fn unfinished_in(directory: &Path) -> Result<Option<String>, KeystoreError> {
+    let path = directory.join(UNFINISHED_FILE);
+    let mut id = String::new();
+    match File::open(&path).and_then(|file| file.take(UNFINISHED_BYTES_MAX).read_to_string(&mut id)) {
+        Ok(_) => Ok(Some(id)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(KeystoreError::io(path)(error)),
     }
 }
 

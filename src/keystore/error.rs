@@ -26,6 +26,9 @@ pub enum KeystoreError {
     /// The directory holds other files.
     #[error("the directory `{}` is not empty and holds no keystore", .0.display())]
     NotEmpty(PathBuf),
+    /// Making the keystore was cut short, before anything could be kept in it.
+    #[error("making the keystore in `{}` was cut short; nothing is in it", .0.display())]
+    Unfinished(PathBuf),
     /// There is no keystore in that directory.
     #[error("there is no keystore in `{}`", .0.display())]
     Missing(PathBuf),
@@ -109,6 +112,9 @@ impl KeystoreError {
         let hint: String = match self {
             Self::Exists(_) => {
                 "choose another place with `--keystore DIR`, or use the one that is there".into()
+            }
+            Self::Unfinished(path) => {
+                format!("make it again with `keystead init --keystore {}`", path.display())
             }
             Self::NotEmpty(_) => "choose an empty or a new directory with `--keystore DIR`".into(),
             Self::Missing(path) => format!("make one with `keystead init --keystore {}`", path.display()),

@@ -164,6 +164,9 @@ impl Keystore {
         seal: Seal,
         random: &mut dyn Random,
     ) -> Result<(Identity, SealedRoot, World, Materials, Sinks), KeystoreError> {
+        if let Some(id) = directory.unfinished() {
+            seal::forget_unfinished(&seal, id);
+        }
         if let Seal::KeyFile(path) = &seal
             && path.exists()
         {
@@ -171,6 +174,7 @@ impl Keystore {
         }
         let root = RootKey::generate(random)?;
         let (identity, signing_key) = Identity::generate(&root, random)?;
+        directory.begin(&identity.id)?;
         let sealing = Sealing::prepare(seal, &identity.id, directory.path(), random)?;
         let filled = || {
             let sealed = sealing.seal(&root, &identity.id, random)?;
@@ -182,6 +186,7 @@ impl Keystore {
                 SqliteStorage::create(&directory.database(), meta_of(&identity, &sealed)?, row_key, TABLES)?;
             let settings = commit_settings(&mut storage, new, log.position())?;
             sealing.finish(&identity.id)?;
+            directory.finish()?;
             Ok::<_, KeystoreError>((sealed, World::new(settings), Sinks { log, storage: Box::new(storage) }))
         };
         let (sealed, world, sinks) = filled().inspect_err(|_| sealing.abandon(&identity.id))?;
@@ -197,13 +202,19 @@ impl Keystore {
     /// does not open. Nothing is written then.
     pub fn open(directory: &Path, unsealer: &mut dyn Unsealer, holder: &str) -> Result<Self, KeystoreError> {
         let directory = Directory::open(directory, holder)?;
-        let file = SqliteStorage::open(&directory.database())?;
-        let identity: Identity = read_meta(file.meta(), meta::IDENTITY)?;
-        let sealed: SealedRoot = read_meta(file.meta(), meta::SEALED_ROOT)?;
+        let unfinished = |error: KeystoreError| match directory.unfinished() {
+            Some(_) => KeystoreError::Unfinished(directory.path().into()),
+            None => error,
+        };
+        let file =
+            SqliteStorage::open(&directory.database()).map_err(KeystoreError::from).map_err(unfinished)?;
+        let identity: Identity = read_meta(file.meta(), meta::IDENTITY).map_err(unfinished)?;
+        let sealed: SealedRoot = read_meta(file.meta(), meta::SEALED_ROOT).map_err(unfinished)?;
         let root = sealed.open(&identity.id, unsealer)?;
         let mut storage = file.unlock(root.derive(&identity.id, Purpose::RowAuthentication), TABLES);
-        let snapshot = storage.load()?;
-        let world = World::from_rows(&snapshot.rows)?;
+        let snapshot = storage.load().map_err(KeystoreError::from).map_err(unfinished)?;
+        let world = World::from_rows(&snapshot.rows).map_err(KeystoreError::from).map_err(unfinished)?;
+        directory.finish()?;
 
         let options = identity.log_options(identity.signing_key(&root)?);
         let state = snapshot.log.unwrap_or_else(LogPosition::empty);

@@ -310,6 +310,21 @@ pub(super) fn new_name(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// Takes back the seal that a making cut short had prepared for the keystore `id`, and nobody else's.
+pub(super) fn forget_unfinished(seal: &Seal, id: &str) {
+    match seal {
+        Seal::KeyFile(path) => {
+            for leftover in [path.clone(), new_name(path)] {
+                if !id.is_empty() && is_key_file_of(id, &leftover) {
+                    let _best_effort = fs::remove_file(leftover);
+                }
+            }
+        }
+        Seal::Passphrase(_) => {}
+        Seal::Keyring => keyring::forget_new(id),
+    }
+}
+
 /// A key file in the keystore's directory would be copied with it.
 fn outside_of(directory: &Path, path: PathBuf) -> Result<PathBuf, KeystoreError> {
     // The nearest directory that is there may be reached by a symbolic link; what follows is yet to be made.

@@ -87,6 +87,48 @@ fn a_directory_with_something_in_it_is_left_as_it_is() {
     assert!(place.create().is_ok(), "an empty directory will do");
 }
 
+/// Every state that a making cut short can leave: with the mark in it, a second try clears it away and begins anew.
+#[test]
+fn a_making_that_was_cut_short_can_be_begun_again() {
+    let place = Place::new();
+    drop(place.create().unwrap());
+    let key = fs::read_to_string(place.key_file()).unwrap();
+    let id = key.split_whitespace().nth(5).unwrap().trim_end_matches('.').to_owned();
+    let mark = place.directory().join("unfinished");
+    let new_key = place.parent().join("keystore.key.new");
+    let only_marked = || {
+        fs::write(&mark, &id).unwrap();
+        fs::set_permissions(&mark, fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    // All is there but the mark is not gone: it opens, and it can be made again until it was opened.
+    only_marked();
+    drop(place.open().unwrap());
+    assert!(!mark.exists());
+    assert!(matches!(refused(place.create()), KeystoreError::Exists(_)));
+
+    only_marked();
+    drop(place.create().unwrap());
+    assert!(!mark.exists() && fs::read_to_string(place.key_file()).unwrap() != key, "it is another keystore");
+    drop(place.open().unwrap());
+
+    // The key file is not in its place, the database is not whole or not there.
+    let id = fs::read_to_string(place.key_file()).unwrap().split_whitespace().nth(5).unwrap().to_owned();
+    let id = id.trim_end_matches('.');
+    fs::rename(place.key_file(), &new_key).unwrap();
+    fs::write(&mark, id).unwrap();
+    fs::set_permissions(&mark, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(place.database(), b"").unwrap();
+    assert!(matches!(refused(place.open()), KeystoreError::Unfinished(_)));
+    drop(place.create().unwrap());
+    assert!(place.key_file().exists() && !new_key.exists() && place.open().is_ok());
+
+    // Another keystore's key file is not touched.
+    fs::remove_file(place.database()).unwrap();
+    fs::write(&mark, "somebody-else").unwrap();
+    fs::set_permissions(&mark, fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(matches!(refused(place.create()), KeystoreError::KeyFileExists(_)));
+}
+
 #[test]
 fn what_others_can_read_or_write_is_not_opened() {
     let (place, ..) = Place::filled();
