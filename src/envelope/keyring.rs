@@ -16,8 +16,8 @@ pub struct NewDataKey {
     pub encrypted: Vec<EncryptedDataKey>,
 }
 
-/// Makes, wraps and unwraps data keys.
-pub trait Keyring {
+/// Makes, wraps and unwraps data keys. Threads share it: the files of a folder are sealed side by side.
+pub trait Keyring: Send + Sync {
     /// Makes a new data key and encrypts it for each recipient.
     ///
     /// # Errors

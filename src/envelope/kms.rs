@@ -44,7 +44,7 @@ pub struct DecryptedDataKey {
 }
 
 /// The joint to a KMS: one that is embedded, one on a server, or AWS's own.
-pub trait DataKeys {
+pub trait DataKeys: Send + Sync {
     /// Makes a data key of 32 bytes (GenerateDataKey with `AES_256`).
     ///
     /// # Errors
@@ -240,7 +240,7 @@ fn wrong_key(asked: &KeyRef, answered: KeyArn) -> KeyringError {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
+    use std::sync::Mutex;
 
     use super::*;
     use crate::{
@@ -257,13 +257,13 @@ mod tests {
     struct Kms {
         refuses: Option<(&'static str, ErrorCode)>,
         answers_for: Option<&'static str>,
-        calls: RefCell<Vec<String>>,
+        calls: Mutex<Vec<String>>,
     }
 
     impl Kms {
         fn resolve(&self, operation: &str, key: &KeyRef) -> Result<(KeyArn, SecretKey), DataKeyError> {
             let arn = if key.to_string() == "alias/a" { KEY_A.into() } else { key.to_string() };
-            self.calls.borrow_mut().push(format!("{operation} {arn}"));
+            self.calls.lock().unwrap().push(format!("{operation} {arn}"));
             if let Some((refused, code)) = self.refuses.filter(|(refused, _)| *refused == arn) {
                 return Err(DataKeyError::new(code, format!("no {refused} for you")));
             }
@@ -330,7 +330,7 @@ mod tests {
     fn the_generator_makes_the_data_key_and_each_other_key_encrypts_it() {
         let kms = Kms::default();
         let encrypted = sealed(&KmsKeyring::new(&kms, key("alias/a")).with(key(KEY_B)));
-        assert_eq!(*kms.calls.borrow(), [format!("generate {KEY_A}"), format!("encrypt {KEY_B}")]);
+        assert_eq!(*kms.calls.lock().unwrap(), [format!("generate {KEY_A}"), format!("encrypt {KEY_B}")]);
         let names: Vec<String> = encrypted.iter().map(EncryptedDataKey::recipient).collect();
         assert_eq!(names, [KEY_A, KEY_B]);
         let opened = KmsKeyring::discovery(&kms).unwrap(&encrypted, &context("a")).unwrap();
@@ -378,11 +378,11 @@ mod tests {
     fn a_limited_keyring_does_not_even_ask_for_other_keys() {
         let kms = Kms::default();
         let encrypted = sealed(&KmsKeyring::new(&kms, key(KEY_A)));
-        kms.calls.borrow_mut().clear();
+        kms.calls.lock().unwrap().clear();
         let limited = KmsKeyring::discovery(&kms).limited_to([key(KEY_B)]).unwrap();
         let error = limited.unwrap(&encrypted, &context("a")).unwrap_err();
         assert!(matches!(error, KeyringError::NotARecipient { .. }));
-        assert!(kms.calls.borrow().is_empty());
+        assert!(kms.calls.lock().unwrap().is_empty());
         let by_id = key(KEY_A.rsplit('/').next().unwrap());
         let limited = KmsKeyring::discovery(&kms).limited_to([by_id]).unwrap();
         assert!(limited.unwrap(&encrypted, &context("a")).is_ok());
