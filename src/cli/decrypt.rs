@@ -7,16 +7,15 @@ use clap::Args;
 use super::{
     error::CommandError,
     global::Global,
-    keyring::{ContextArgs, RawAes},
+    keyring::OpeningKeys,
     output,
     progress::Meter,
     stream::{with_source, with_target},
 };
 use crate::{
     artifact::{self, Done},
-    envelope::{Keyring, KmsKeyring, MultiKeyring, OpenOptions, Opened},
+    envelope::{Keyring, OpenOptions, Opened},
     keystore::Keystore,
-    model::KeyRef,
 };
 
 /// Decrypt a file
@@ -30,14 +29,8 @@ pub(super) struct Decrypt {
     /// The file, or `-`
     #[arg(value_name = "PATH")]
     path: PathBuf,
-    /// Use this KMS key alone, whichever others the message names: id or ARN; repeatable
-    #[arg(long = "key", alias = "key-id", value_name = "KEY")]
-    keys: Vec<KeyRef>,
     #[command(flatten)]
-    context: ContextArgs,
-    /// A raw AES-256 key; repeatable. Without `--key` no KMS is asked
-    #[arg(long, value_name = "NAMESPACE,NAME,KEYFILE")]
-    raw_aes: Vec<RawAes>,
+    keys: OpeningKeys,
     /// Where to write [default: PATH without .sealed]
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
@@ -48,22 +41,9 @@ pub(super) struct Decrypt {
 
 impl Decrypt {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
-        let options = OpenOptions { required_context: self.context.context()?, ..OpenOptions::default() };
-        let raw = self.raw_aes.iter().map(RawAes::keyring).collect::<Result<Vec<_>, _>>()?;
-        let mut raw = raw.into_iter();
-        let opened = if self.keys.is_empty()
-            && let Some(first) = raw.next()
-        {
-            self.open(None, &raw.fold(MultiKeyring::new(first), MultiKeyring::with), &options)?
-        } else {
-            let (keystore, caller) = global.session()?;
-            let kms = keystore.kms().data_keys(caller);
-            let mut keyring = KmsKeyring::discovery(&kms);
-            if !self.keys.is_empty() {
-                keyring = keyring.limited_to(self.keys.iter().cloned())?;
-            }
-            self.open(Some(&keystore), &raw.fold(MultiKeyring::new(keyring), MultiKeyring::with), &options)?
-        };
+        let options =
+            OpenOptions { required_context: self.keys.required_context()?, ..OpenOptions::default() };
+        let opened = self.keys.with(global, |keystore, keyring| self.open(keystore, keyring, &options))?;
         tell(global, &opened)
     }
 

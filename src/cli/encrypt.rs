@@ -7,7 +7,7 @@ use clap::Args;
 use super::{
     error::CommandError,
     global::Global,
-    keyring::{ContextArgs, RawAes},
+    keyring::{ContextArgs, RawAes, keyrings},
     output,
     progress::Meter,
     stream::{with_source, with_target},
@@ -61,7 +61,7 @@ impl Encrypt {
             frame_length: self.frame_length,
             ..SealOptions::default()
         };
-        let raw = self.raw_aes.iter().map(RawAes::keyring).collect::<Result<Vec<_>, _>>()?;
+        let raw = keyrings(&self.raw_aes)?;
         let sealed = match self.keys.split_first() {
             None => {
                 let mut raw = raw.into_iter();

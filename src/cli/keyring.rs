@@ -4,12 +4,59 @@ use std::{path::PathBuf, str::FromStr};
 
 use clap::Args;
 
-use super::{error::CommandError, output};
+use super::{error::CommandError, global::Global, output};
 use crate::{
     artifact::RawKeyFile,
-    envelope::RawAesKeyring,
-    model::{EncryptionContext, ParseError},
+    envelope::{Keyring, KmsKeyring, MultiKeyring, RawAesKeyring},
+    keystore::Keystore,
+    model::{EncryptionContext, KeyRef, ParseError},
 };
+
+/// The keys that open messages.
+#[derive(Debug, Args)]
+pub(super) struct OpeningKeys {
+    /// Use this KMS key alone, whichever others the message names: id or ARN; repeatable
+    #[arg(long = "key", alias = "key-id", value_name = "KEY")]
+    keys: Vec<KeyRef>,
+    #[command(flatten)]
+    context: ContextArgs,
+    /// A raw AES-256 key; repeatable. Without `--key` no KMS is asked
+    #[arg(long, value_name = "NAMESPACE,NAME,KEYFILE")]
+    raw_aes: Vec<RawAes>,
+}
+
+impl OpeningKeys {
+    /// The pairs that a message must have.
+    pub(super) fn required_context(&self) -> Result<EncryptionContext, CommandError> {
+        self.context.context()
+    }
+
+    /// Does some work with a keyring of these keys, and with the keystore when it is needed.
+    pub(super) fn with<T>(
+        &self,
+        global: &Global,
+        work: impl FnOnce(Option<&Keystore>, &dyn Keyring) -> Result<T, CommandError>,
+    ) -> Result<T, CommandError> {
+        let mut raw = keyrings(&self.raw_aes)?.into_iter();
+        if self.keys.is_empty()
+            && let Some(first) = raw.next()
+        {
+            return work(None, &raw.fold(MultiKeyring::new(first), MultiKeyring::with));
+        }
+        let (keystore, caller) = global.session()?;
+        let kms = keystore.kms().data_keys(caller);
+        let mut keyring = KmsKeyring::discovery(&kms);
+        if !self.keys.is_empty() {
+            keyring = keyring.limited_to(self.keys.iter().cloned())?;
+        }
+        work(Some(&keystore), &raw.fold(MultiKeyring::new(keyring), MultiKeyring::with))
+    }
+}
+
+/// The keyrings of these raw keys.
+pub(super) fn keyrings(raw: &[RawAes]) -> Result<Vec<RawAesKeyring>, CommandError> {
+    raw.iter().map(RawAes::keyring).collect()
+}
 
 /// A raw AES key: `NAMESPACE,NAME,KEYFILE`.
 #[derive(Debug, Clone)]
