@@ -26,6 +26,8 @@
 //! Every call goes through one door, which authenticates, authorises, acts and makes the record durable before it
 //! answers: see [`kms::Operation`].
 
+#[cfg(feature = "server")]
+pub mod api;
 pub mod artifact;
 pub mod audit;
 #[cfg(feature = "cli")]

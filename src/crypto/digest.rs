@@ -3,8 +3,10 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
+use zeroize::Zeroizing;
+
 use super::{OpenError, stack::wiped};
-use crate::secret::SecretKey;
+use crate::secret::{SecretBytes, SecretKey};
 
 /// A SHA-256 digest.
 pub type Sha256Digest = [u8; 32];
@@ -42,6 +44,36 @@ pub fn hmac_sha256(key: &SecretKey, parts: &[&[u8]]) -> [u8; 32] {
     wiped(|| keyed(key, parts).finalize().into_bytes().into())
 }
 
+/// The HMAC-SHA-256 of the parts as a key for the next step of a derivation, under a key of any length.
+fn hmac_sha256_key(key: &[u8], parts: &[&[u8]]) -> SecretKey {
+    wiped(|| {
+        let made = SecretKey::try_from_fill(|bytes| {
+            bytes.copy_from_slice(&keyed_by(key, parts).finalize().into_bytes());
+            Ok::<(), std::convert::Infallible>(())
+        });
+        match made {
+            Ok(key) => key,
+            Err(never) => match never {},
+        }
+    })
+}
+
+/// The first key of Signature Version 4's derivation: the HMAC of the date under `AWS4` and the secret access key.
+#[must_use]
+pub fn sigv4_date_key(secret_access_key: &SecretBytes, date: &[u8]) -> SecretKey {
+    let secret = secret_access_key.expose_secret();
+    let mut key = Zeroizing::new(Vec::with_capacity(4 + secret.len()));
+    key.extend_from_slice(b"AWS4");
+    key.extend_from_slice(secret);
+    hmac_sha256_key(&key, &[date])
+}
+
+/// The next key of such a derivation.
+#[must_use]
+pub fn hmac_sha256_next_key(key: &SecretKey, part: &[u8]) -> SecretKey {
+    hmac_sha256_key(key.expose_secret(), &[part])
+}
+
 /// Whether `tag` is the HMAC-SHA-256 of the parts, in constant time.
 ///
 /// # Errors
@@ -52,7 +84,11 @@ pub fn verify_hmac_sha256(key: &SecretKey, parts: &[&[u8]], tag: &[u8]) -> Resul
 }
 
 fn keyed(key: &SecretKey, parts: &[&[u8]]) -> Hmac<Sha256> {
-    let mut mac = match Hmac::<Sha256>::new_from_slice(key.expose_secret()) {
+    keyed_by(key.expose_secret(), parts)
+}
+
+fn keyed_by(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
+    let mut mac = match Hmac::<Sha256>::new_from_slice(key) {
         Ok(mac) => mac,
         Err(_) => unreachable!("HMAC takes keys of every length"),
     };

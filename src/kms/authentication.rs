@@ -76,7 +76,7 @@ pub(super) fn user_identity(caller: &Caller, found: Option<&Authenticated>) -> U
         principal_id: principal_id(arn, identity),
         arn: Some(arn.clone()),
         account_id: Some(arn.account().clone()),
-        access_key_id: None,
+        access_key_id: caller.access_key_id().map(str::to_owned),
         user_name: (arn.kind() == PrincipalKind::User).then(|| arn.name().to_owned()),
         session_context: identity
             .filter(|_| arn.kind() == PrincipalKind::AssumedRole)

@@ -52,6 +52,15 @@ pub struct Caller {
     via: Option<Service>,
     source_ip: String,
     user_agent: String,
+    wire: Option<Wire>,
+}
+
+/// What is known of a call that came over the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Wire {
+    request_id: String,
+    secure_transport: bool,
+    access_key_id: Option<String>,
 }
 
 /// The name of the session in which a role acts when it is chosen directly, without AssumeRole.
@@ -66,6 +75,7 @@ impl Caller {
             via: None,
             source_ip: "127.0.0.1".into(),
             user_agent: concat!("keystead/", env!("CARGO_PKG_VERSION")).into(),
+            wire: None,
         }
     }
 
@@ -77,7 +87,43 @@ impl Caller {
             via: None,
             source_ip: service.principal().into(),
             user_agent: service.principal().into(),
+            wire: None,
         }
+    }
+
+    /// A caller that came over the network: from this address, by this program, as this request.
+    #[must_use]
+    pub fn remote(
+        principal: PrincipalArn,
+        source_ip: impl Into<String>,
+        user_agent: impl Into<String>,
+        request_id: impl Into<String>,
+    ) -> Self {
+        Self {
+            principal: Principal::Arn(principal),
+            via: None,
+            source_ip: source_ip.into(),
+            user_agent: user_agent.into(),
+            wire: Some(Wire { request_id: request_id.into(), secure_transport: false, access_key_id: None }),
+        }
+    }
+
+    /// The same, when the connection was TLS.
+    #[must_use]
+    pub fn by_tls(mut self) -> Self {
+        if let Some(wire) = &mut self.wire {
+            wire.secure_transport = true;
+        }
+        self
+    }
+
+    /// The same, when the request was signed with this access key.
+    #[must_use]
+    pub fn with_access_key(mut self, access_key_id: impl Into<String>) -> Self {
+        if let Some(wire) = &mut self.wire {
+            wire.access_key_id = Some(access_key_id.into());
+        }
+        self
     }
 
     /// The caller as a person names it: `user/alice`, `role/ops`, `root`, or an ARN, in `account` unless the ARN says
@@ -112,7 +158,26 @@ impl Caller {
             via: Some(service),
             source_ip: service.principal().into(),
             user_agent: service.principal().into(),
+            wire: None,
         }
+    }
+
+    /// The request's id, when it came over the network.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.wire.as_ref().map(|wire| wire.request_id.as_str())
+    }
+
+    /// The access key that the request was signed with.
+    #[must_use]
+    pub fn access_key_id(&self) -> Option<&str> {
+        self.wire.as_ref().and_then(|wire| wire.access_key_id.as_deref())
+    }
+
+    /// Whether the connection was TLS.
+    #[must_use]
+    pub fn is_secure_transport(&self) -> bool {
+        self.wire.as_ref().is_some_and(|wire| wire.secure_transport)
     }
 
     /// Who it is.

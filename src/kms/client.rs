@@ -72,6 +72,18 @@ impl<'k> Kms<'k> {
         self.door.call(caller, operation)
     }
 
+    /// Makes any call without waiting for it: `done` hears the answer when the call's record is durable. It runs on the
+    /// keystore's writer thread and must be quick, such as sending the answer on; it is dropped unheard when that thread
+    /// has died.
+    pub fn submit<O: Operation>(
+        &self,
+        caller: &Caller,
+        operation: &O,
+        done: impl FnOnce(Result<O::Answer, CallError>) + Send + 'static,
+    ) {
+        self.door.submit(caller, operation, done);
+    }
+
     methods! {
         /// Makes a customer managed key.
         create_key(CreateKey) -> KeyMetadata;

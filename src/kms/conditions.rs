@@ -43,8 +43,7 @@ pub(super) fn global(call: &Call<'_>) -> ConditionContext {
     let mut context = ConditionContext::new();
     let region = &call.world.settings().region;
     context.principal(call.authenticated.facts()).time(call.now).region(region);
-    // The command line and the library talk to the keystore without a network; nothing here came by TLS.
-    context.secure_transport(false).user_agent(call.caller.user_agent());
+    context.secure_transport(call.caller.is_secure_transport()).user_agent(call.caller.user_agent());
     match call.caller.via() {
         None => {
             context.called_via(&[]).source_ip(call.caller.source_ip());

@@ -10,7 +10,7 @@
 //! stands in the log after the DisableKey or the PutKeyPolicy that forbids it. It is answered when the writer has made
 //! its record durable.
 
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 
 use serde_json::{Map, Value, json};
 
@@ -55,16 +55,48 @@ impl Door {
         Ok(Self { committer: Committer::start(world, sinks)?, materials, clock, random: Mutex::new(random) })
     }
 
-    /// Makes a call.
+    /// Makes a call, and waits until its record is durable.
     ///
     /// # Errors
     ///
     /// What the operation answers, or `KMSInternalException` when nothing can be recorded any more.
     pub(crate) fn call<O: Operation>(&self, caller: &Caller, operation: &O) -> Result<O::Answer, CallError> {
+        let (waiter, durable) = mpsc::sync_channel(1);
+        self.submit(caller, operation, move |answer| drop(waiter.send(answer)));
+        durable.recv().unwrap_or_else(|_| Err(CallError::internal(STOPPED)))
+    }
+
+    /// Makes a call without waiting: `done` hears the answer when its record is durable, on the writer's thread, and
+    /// must be quick. It is dropped unheard when the writer dies.
+    pub(crate) fn submit<O: Operation>(
+        &self,
+        caller: &Caller,
+        operation: &O,
+        done: impl FnOnce(Result<O::Answer, CallError>) + Send + 'static,
+    ) {
+        match self.take_place(caller, operation) {
+            Err(error) => done(Err(error)),
+            Ok((mut head, decided)) => {
+                let (changes, outcome) = match decided.outcome {
+                    Ok(mut outcome) => (std::mem::take(&mut outcome.changes), Ok(outcome.answer)),
+                    Err(error) => (Vec::new(), Err(error)),
+                };
+                let entry = Entry { records: decided.records, changes };
+                head.push(entry, Some(Box::new(move |durable| done(durable.and(outcome)))));
+                drop(head);
+                self.committer.wake();
+            }
+        }
+    }
+
+    /// Decides a call, on the newest world; whoever holds the head that comes with it is next in order.
+    fn take_place<O: Operation>(
+        &self,
+        caller: &Caller,
+        operation: &O,
+    ) -> Result<(MutexGuard<'_, Head>, Decided<O>), CallError> {
         let (snapshot, version) = self.tick()?;
         let mut decided = self.decide(&snapshot, caller, operation);
-
-        let (waiter, durable) = mpsc::sync_channel(1);
         let mut head = self.committer.lock();
         head.check()?;
         // Time may have been moved meanwhile, and what it does comes before what is decided after it.
@@ -73,17 +105,7 @@ impl Door {
             let newest = Arc::clone(head.world());
             decided = self.decide(&newest, caller, operation);
         }
-        let (changes, outcome) = match decided.outcome {
-            Ok(mut outcome) => (std::mem::take(&mut outcome.changes), Ok(outcome)),
-            Err(error) => (Vec::new(), Err(error)),
-        };
-        let entry = Entry { records: decided.records, changes };
-        head.push(entry, Some(Box::new(move |result| drop(waiter.send(result)))));
-        drop(head);
-        self.committer.wake();
-
-        durable.recv().unwrap_or_else(|_| Err(CallError::internal(STOPPED)))?;
-        outcome.map(|outcome| outcome.answer)
+        Ok((head, decided))
     }
 
     /// What a call would come to now, without acting or recording: for work that must not begin in vain. The call itself
@@ -278,7 +300,10 @@ impl Door {
             request_parameters: operation.request_parameters(),
             response_elements: Value::Null,
             additional_event_data: None,
-            request_id: Some(random_uuid(random)?),
+            request_id: Some(match caller.request_id() {
+                Some(id) => id.to_owned(),
+                None => random_uuid(random)?,
+            }),
             event_id: random_uuid(random)?,
             read_only: O::READ_ONLY,
             resources: Vec::new(),

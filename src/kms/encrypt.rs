@@ -149,6 +149,10 @@ pub struct ReEncrypted {
     pub source_key_id: KeyArn,
     /// The ARN of the key that the new one is under.
     pub key_id: KeyArn,
+    /// The material that the old one was under.
+    pub source_key_material_id: MaterialId,
+    /// The material that the new one is under.
+    pub destination_key_material_id: MaterialId,
 }
 
 impl Operation for ReEncrypt {
@@ -198,6 +202,8 @@ impl Operation for ReEncrypt {
             ciphertext_blob: resealed.to_bytes(),
             source_key_id: named.key.arn.clone(),
             key_id: destination.key.arn.clone(),
+            source_key_material_id: *blob.material(),
+            destination_key_material_id: id,
         };
         Ok(Outcome::answer(to, answer)
             .noting("sourceKeyMaterialId", blob.material().to_string())

@@ -17,7 +17,7 @@ pub trait Operation {
     /// The action whose permission an outcome proves.
     type Permission: Action;
     /// What is answered.
-    type Answer;
+    type Answer: Send + 'static;
     /// The operation's name, such as `Decrypt`.
     const NAME: &'static str;
     /// The service it belongs to, as audit records name it.

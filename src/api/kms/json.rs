@@ -1,0 +1,160 @@
+//! Bodies of JSON: in with a limit on their depth, out into memory that is wiped.
+
+use std::fmt;
+
+use base64::{Engine, display::Base64Display, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::api::error::WireError;
+
+/// How deep a request's JSON may nest.
+pub const DEPTH_MAX: usize = 32;
+/// Room for an answer, so that one with a secret in it is written in one place and not moved.
+const ANSWER_BYTES: usize = 16 * 1024;
+
+/// A request's members. They are wiped when it is done with: some are secret.
+pub(super) struct Input(Map<String, Value>);
+
+impl Input {
+    /// Reads a body. An empty one has no members.
+    pub(super) fn parse(body: &[u8]) -> Result<Self, WireError> {
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Ok(Self(Map::new()));
+        }
+        if is_too_deep(body) {
+            return Err(WireError::serialization(format!("The request body nests deeper than {DEPTH_MAX}.")));
+        }
+        match serde_json::from_slice(body) {
+            Ok(Value::Object(members)) => Ok(Self(members)),
+            Ok(mut other) => {
+                wipe(&mut other);
+                Err(WireError::serialization("Start of structure or map expected"))
+            }
+            Err(_) => Err(WireError::serialization("The request body is not well-formed JSON.")),
+        }
+    }
+
+    /// The members.
+    pub(super) fn members(&self) -> &Map<String, Value> {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Input(…)")
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(wipe);
+    }
+}
+
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(members) => members.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Whether brackets nest deeper than [`DEPTH_MAX`], told before anything is allocated.
+fn is_too_deep(body: &[u8]) -> bool {
+    let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
+    for byte in body {
+        match (in_text, byte) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => in_text = !in_text,
+            (false, b'{' | b'[') => depth += 1,
+            (false, b'}' | b']') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEPTH_MAX {
+            return true;
+        }
+    }
+    false
+}
+
+/// Writes an answer. Its memory is wiped when the last who holds it lets go.
+pub(super) fn written(answer: &impl Serialize) -> Result<Bytes, WireError> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(ANSWER_BYTES));
+    match serde_json::to_writer(&mut *bytes, answer) {
+        Ok(()) => Ok(Bytes::from_owner(Wiped(bytes))),
+        Err(_) => Err(WireError::new("KMSInternalException", "").with_status(500)),
+    }
+}
+
+struct Wiped(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Bytes as a blob's text, written straight to where the answer goes.
+#[derive(Clone, Copy)]
+pub(super) struct Blob<'a>(pub(super) &'a [u8]);
+
+impl Serialize for Blob<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Base64Display::new(self.0, &STANDARD))
+    }
+}
+
+/// The bytes of a blob's text, in memory that is wiped. The model has checked that it is one.
+pub(super) fn blob(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(base64::decoded_len_estimate(text.len())));
+    STANDARD.decode_vec(text, &mut bytes).ok()?;
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn depth_is_counted_outside_of_texts_alone() {
+        let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        assert!(Input::parse(nested(DEPTH_MAX - 1).as_bytes()).is_ok());
+        let refused = Input::parse(nested(DEPTH_MAX).as_bytes()).unwrap_err();
+        assert_eq!(refused.code, "SerializationException");
+        assert!(Input::parse(format!("{{\"a\":\"{}\\\"[\"}}", "[".repeat(99)).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused() {
+        for bad in ["[]", "1", "{", "{\"a\":}", "\"{}\"", "\u{0}"] {
+            assert_eq!(Input::parse(bad.as_bytes()).unwrap_err().code, "SerializationException", "{bad}");
+        }
+        assert!(Input::parse(b" ").unwrap().members().is_empty());
+    }
+
+    #[test]
+    fn a_blob_is_written_in_base64() {
+        #[derive(Serialize)]
+        struct Answer<'a> {
+            blob: Blob<'a>,
+        }
+        assert_eq!(&written(&Answer { blob: Blob(b"\xff\x00") }).unwrap()[..], br#"{"blob":"/wA="}"#);
+        assert_eq!(blob("/wA=").unwrap().as_slice(), b"\xff\x00");
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_the_reader_panic(body in proptest::collection::vec(any::<u8>(), 0..80), text in "[\\[\\]{}\",:a0\\\\]{0,80}") {
+            let _read = Input::parse(&body);
+            let _read = Input::parse(text.as_bytes());
+        }
+    }
+}

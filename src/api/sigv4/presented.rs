@@ -1,0 +1,360 @@
+//! What a request says of its own signature: in the `Authorization` header, or in its query (a presigned request).
+
+use super::{
+    ALGORITHM, EXPIRES_SECONDS_MAX, Request, SKEW_MILLIS_MAX, Settings, SignatureError, basic_format,
+    canonical::{decoded, query_pairs},
+};
+use crate::model::Timestamp;
+
+/// The longest list of signed headers that is read, in bytes.
+const SIGNED_HEADERS_BYTES_MAX: usize = 4096;
+/// The longest access key id (IAM's `accessKeyIdType`).
+const ACCESS_KEY_ID_BYTES_MAX: usize = 128;
+/// Headers whose name begins so must be signed.
+const SIGNED_PREFIX: &str = "x-amz-";
+
+/// What a signing key is good for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Scope {
+    /// `YYYYMMDD`.
+    pub date: String,
+    /// Such as `us-east-1`.
+    pub region: String,
+    /// Such as `kms`.
+    pub service: String,
+}
+
+impl Scope {
+    /// The scope as it is signed.
+    #[must_use]
+    pub fn text(&self) -> String {
+        format!("{}/{}/{}/aws4_request", self.date, self.region, self.service)
+    }
+}
+
+/// Which form the signature has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Header,
+    Query,
+}
+
+/// What a request says of its signature. Nothing of it has been verified but its shape.
+#[derive(Debug, Clone)]
+pub struct Presented<'a> {
+    pub(super) form: Form,
+    access_key_id: String,
+    scope: Scope,
+    pub(super) signed_headers: Vec<String>,
+    signature: [u8; 32],
+    time: Timestamp,
+    /// The date as the signature covers it.
+    pub(super) date_text: String,
+    expires_seconds: Option<u32>,
+    session_token: Option<std::borrow::Cow<'a, str>>,
+}
+
+impl<'a> Presented<'a> {
+    /// Reads what a request says of its signature.
+    ///
+    /// # Errors
+    ///
+    /// [`SignatureError::Missing`] when it says nothing, [`SignatureError::Incomplete`] when it does not say all.
+    pub fn read(request: &Request<'a>, settings: Settings) -> Result<Self, SignatureError> {
+        let header = request.single_header("authorization")?;
+        let in_query = query_pairs(request.query).any(|(name, _)| decoded(name) == "X-Amz-Algorithm");
+        let presented = match (header, in_query) {
+            (None, false) => return Err(SignatureError::Missing),
+            (Some(_), true) => {
+                return Err(SignatureError::incomplete("Only one auth mechanism allowed: header or query."));
+            }
+            (Some(header), false) => Self::from_header(request, header)?,
+            (None, true) => Self::from_query(request)?,
+        };
+        presented.check_signed_headers(request, settings)?;
+        Ok(presented)
+    }
+
+    fn from_header(request: &Request<'a>, header: &str) -> Result<Self, SignatureError> {
+        let (algorithm, rest) = header.split_once(char::is_whitespace).unwrap_or((header, ""));
+        check_algorithm(algorithm)?;
+        let mut parameters = Parameters::default();
+        for parameter in rest.split(',').map(str::trim).filter(|parameter| !parameter.is_empty()) {
+            let Some((name, value)) = parameter.split_once('=') else {
+                return Err(SignatureError::incomplete(
+                    "A parameter of the Authorization header is not a valid key=value pair (missing equal-sign).",
+                ));
+            };
+            parameters.set(name, value)?;
+        }
+        let date = match request.single_header("x-amz-date")? {
+            Some(date) => Some(date),
+            None => request.single_header("date")?,
+        };
+        let lacking = parameters.lacking(date.is_none());
+        if !lacking.is_empty() {
+            return Err(SignatureError::incomplete(lacking));
+        }
+        let token = request.single_header("x-amz-security-token")?;
+        let mut presented = parameters.finish(Form::Header, date.unwrap_or_default())?;
+        presented.session_token = token.map(Into::into);
+        Ok(presented)
+    }
+
+    fn from_query(request: &Request<'a>) -> Result<Self, SignatureError> {
+        let mut parameters = Parameters::default();
+        let (mut date, mut expires, mut token) = (None, None, None);
+        let once = |slot: &mut Option<std::borrow::Cow<'a, str>>, value| match slot.replace(value) {
+            None => Ok(()),
+            Some(_) => Err(SignatureError::incomplete("A parameter of the signature stands there twice.")),
+        };
+        for (name, value) in query_pairs(request.query) {
+            let value = decoded(value);
+            match &*decoded(name) {
+                "X-Amz-Algorithm" => check_algorithm(&value)?,
+                "X-Amz-Credential" => parameters.set("Credential", &value)?,
+                "X-Amz-SignedHeaders" => parameters.set("SignedHeaders", &value)?,
+                "X-Amz-Signature" => parameters.set("Signature", &value)?,
+                "X-Amz-Date" => once(&mut date, value)?,
+                "X-Amz-Expires" => once(&mut expires, value)?,
+                "X-Amz-Security-Token" => once(&mut token, value)?,
+                _ => {}
+            }
+        }
+        let lacking = parameters.lacking(date.is_none());
+        if !lacking.is_empty() {
+            return Err(SignatureError::incomplete(
+                lacking.replace("Authorization header", "AWS query-string"),
+            ));
+        }
+        let seconds = expires.as_deref().map_or(Some(EXPIRES_SECONDS_MAX), |text| text.parse().ok());
+        let seconds =
+            seconds.filter(|seconds| (1..=EXPIRES_SECONDS_MAX).contains(seconds)).ok_or_else(|| {
+                SignatureError::incomplete(format!(
+                    "X-Amz-Expires must be a number from 1 to {EXPIRES_SECONDS_MAX}."
+                ))
+            })?;
+        let mut presented = parameters.finish(Form::Query, &date.unwrap_or_default())?;
+        presented.expires_seconds = Some(if expires.is_some() { seconds } else { skew_seconds() });
+        presented.session_token = token;
+        Ok(presented)
+    }
+
+    /// INVARIANT: what decides what a request does and to whom — host and `x-amz-*` — is never outside the signature.
+    fn check_signed_headers(&self, request: &Request<'_>, settings: Settings) -> Result<(), SignatureError> {
+        let signed = |name: &str| self.signed_headers.iter().any(|signed| signed == name);
+        if !signed("host") {
+            return Err(SignatureError::incomplete(
+                "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
+            ));
+        }
+        for (name, _) in request.headers {
+            let name = name.to_ascii_lowercase();
+            let added_after = !settings.sign_session_token && name == "x-amz-security-token";
+            if name.starts_with(SIGNED_PREFIX) && !signed(&name) && !added_after {
+                return Err(SignatureError::incomplete(format!(
+                    "There were headers present in the request which were not signed: {name}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks date and scope.
+    ///
+    /// # Errors
+    ///
+    /// [`SignatureError::OutOfScope`] or [`SignatureError::RequestExpired`].
+    pub fn check_time(&self, now: Timestamp) -> Result<(), SignatureError> {
+        let day = self.date_text.get(..8).unwrap_or_default();
+        if self.scope.date != day {
+            return Err(SignatureError::OutOfScope(format!(
+                "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{}' != '{day}', \
+                 from '{}'.",
+                self.scope.date, self.date_text
+            )));
+        }
+        let (date, clock) = (&self.date_text, basic_format(now));
+        if self.time > now.plus_millis(SKEW_MILLIS_MAX) {
+            let latest = basic_format(now.plus_millis(SKEW_MILLIS_MAX));
+            return Err(SignatureError::OutOfScope(format!(
+                "Signature not yet current: {date} is still later than {latest} ({clock} + 15 min.)"
+            )));
+        }
+        match self.expires_seconds {
+            Some(seconds) if self.time.plus_millis(i64::from(seconds) * 1000) < now => {
+                Err(SignatureError::RequestExpired)
+            }
+            None if self.time < now.plus_millis(-SKEW_MILLIS_MAX) => {
+                let earliest = basic_format(now.plus_millis(-SKEW_MILLIS_MAX));
+                Err(SignatureError::OutOfScope(format!(
+                    "Signature expired: {date} is now earlier than {earliest} ({clock} - 15 min.)"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The access key that it names.
+    #[must_use]
+    pub fn access_key_id(&self) -> &str {
+        &self.access_key_id
+    }
+
+    /// What its signing key is good for.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// The session token that came with it.
+    #[must_use]
+    pub fn session_token(&self) -> Option<&str> {
+        self.session_token.as_deref()
+    }
+
+    pub(super) fn signature(&self) -> &[u8; 32] {
+        &self.signature
+    }
+}
+
+fn skew_seconds() -> u32 {
+    u32::try_from(SKEW_MILLIS_MAX / 1000).unwrap_or(u32::MAX)
+}
+
+fn check_algorithm(algorithm: &str) -> Result<(), SignatureError> {
+    if algorithm == ALGORITHM {
+        return Ok(());
+    }
+    Err(SignatureError::incomplete(format!("Unsupported AWS 'algorithm': the only one is '{ALGORITHM}'.")))
+}
+
+/// The three parameters that both forms have.
+#[derive(Default)]
+struct Parameters {
+    credential: Option<String>,
+    signed_headers: Option<String>,
+    signature: Option<String>,
+}
+
+impl Parameters {
+    fn set(&mut self, name: &str, value: &str) -> Result<(), SignatureError> {
+        let slot = match name {
+            "Credential" => &mut self.credential,
+            "SignedHeaders" => &mut self.signed_headers,
+            "Signature" => &mut self.signature,
+            _ => return Err(SignatureError::incomplete("The signature has a parameter that is not known.")),
+        };
+        match slot.replace(value.to_owned()) {
+            None => Ok(()),
+            Some(_) => Err(SignatureError::incomplete(format!("The parameter '{name}' stands there twice."))),
+        }
+    }
+
+    /// AWS's sentences about all that is not there.
+    fn lacking(&self, no_date: bool) -> String {
+        let lacks = [
+            (self.credential.is_none(), "Authorization header requires 'Credential' parameter."),
+            (self.signature.is_none(), "Authorization header requires 'Signature' parameter."),
+            (self.signed_headers.is_none(), "Authorization header requires 'SignedHeaders' parameter."),
+            (no_date, "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header."),
+        ];
+        let lacks = lacks.iter().filter(|(lacking, _)| *lacking).map(|(_, sentence)| *sentence);
+        lacks.collect::<Vec<_>>().join(" ")
+    }
+
+    fn finish<'a>(self, form: Form, date: &str) -> Result<Presented<'a>, SignatureError> {
+        let (access_key_id, scope) = read_credential(&self.credential.unwrap_or_default())?;
+        let signed_headers = read_signed_headers(&self.signed_headers.unwrap_or_default())?;
+        let mut signature = [0; 32];
+        let text = self.signature.unwrap_or_default();
+        let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+        if !lower || hex::decode_to_slice(&text, &mut signature).is_err() {
+            // What cannot be a signature is not this request's.
+            return Err(SignatureError::Mismatch);
+        }
+        let (time, date_text) = read_date(date)?;
+        Ok(Presented {
+            form,
+            access_key_id,
+            scope,
+            signed_headers,
+            signature,
+            time,
+            date_text,
+            expires_seconds: None,
+            session_token: None,
+        })
+    }
+}
+
+fn read_credential(text: &str) -> Result<(String, Scope), SignatureError> {
+    let malformed = || {
+        SignatureError::incomplete(
+            "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term.",
+        )
+    };
+    let mut parts = text.split('/');
+    let (Some(id), Some(date), Some(region), Some(service), Some(term), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(malformed());
+    };
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    if id.len() > ACCESS_KEY_ID_BYTES_MAX || ![id, region, service].into_iter().all(is_word) {
+        return Err(malformed());
+    }
+    if term != "aws4_request" {
+        return Err(SignatureError::OutOfScope(
+            "Credential should be scoped with a valid terminator: 'aws4_request'.".into(),
+        ));
+    }
+    let scope = Scope { date: date.into(), region: region.into(), service: service.into() };
+    Ok((id.to_owned(), scope))
+}
+
+fn read_signed_headers(text: &str) -> Result<Vec<String>, SignatureError> {
+    let names: Vec<String> = text.split(';').map(str::to_owned).collect();
+    let well_formed = text.len() <= SIGNED_HEADERS_BYTES_MAX
+        && names.iter().all(|name| !name.is_empty() && !name.bytes().any(|byte| byte.is_ascii_uppercase()))
+        && names.is_sorted_by(|one, other| one < other);
+    if well_formed {
+        Ok(names)
+    } else {
+        Err(SignatureError::incomplete("SignedHeaders must be names in lower case, sorted, each once."))
+    }
+}
+
+/// A date in the basic format, or as the HTTP header `Date` writes it.
+fn read_date(text: &str) -> Result<(Timestamp, String), SignatureError> {
+    let malformed = || {
+        SignatureError::incomplete(
+            "Date must be in ISO-8601 'basic format': YYYYMMDD'T'HHMMSS'Z'. See RFC 7231 for the header 'Date'.",
+        )
+    };
+    let digits = text.len() == 16
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 => byte == b'T',
+            15 => byte == b'Z',
+            _ => byte.is_ascii_digit(),
+        });
+    if !digits {
+        let time = jiff::fmt::rfc2822::parse(text).map_err(|_| malformed())?;
+        let time = Timestamp::from_millis(time.timestamp().as_millisecond());
+        return Ok((time, basic_format(time)));
+    }
+    let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
+    let extended = format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        part(0..4),
+        part(4..6),
+        part(6..8),
+        part(9..11),
+        part(11..13),
+        part(13..15)
+    );
+    let time = extended.parse().map_err(|_| malformed())?;
+    Ok((time, text.to_owned()))
+}
