@@ -17,6 +17,10 @@ pub enum Finding {
     BadSignature,
     /// The log is consistent in itself and is not the one that was seen before.
     Fork,
+    /// What would have to be compared was pruned.
+    Pruned,
+    /// A witness that must vouch for the log does not.
+    Unwitnessed,
     /// The log could not be read.
     Unreadable,
 }
@@ -94,6 +98,20 @@ pub enum LogFault {
         /// How many records are compared.
         size: u64,
     },
+    /// What is asked about was pruned.
+    #[error("the log begins with record {first} since it was pruned, and record {needed} would be needed")]
+    Pruned {
+        /// The first record that is there.
+        first: u64,
+        /// The one that would be needed.
+        needed: u64,
+    },
+    /// A witness that the keystore requires has not vouched for the log.
+    #[error("the witness `{name}` is required and has not signed a checkpoint of this log")]
+    Unwitnessed {
+        /// The witness's name.
+        name: String,
+    },
     /// A segment was written by a later version of this program.
     #[error("segment `{segment}` has a format that this version does not know: `{found}`")]
     NewerFormat {
@@ -117,6 +135,8 @@ impl LogFault {
             Self::Missing | Self::CutOff { .. } | Self::Truncated { .. } => Finding::Truncation,
             Self::BadSignature { .. } => Finding::BadSignature,
             Self::Fork { .. } => Finding::Fork,
+            Self::Pruned { .. } => Finding::Pruned,
+            Self::Unwitnessed { .. } => Finding::Unwitnessed,
             Self::NewerFormat { .. } | Self::Io(_) => Finding::Unreadable,
         }
     }

@@ -37,7 +37,7 @@ pub fn leaf_hash(record: &[u8]) -> Hash {
     sha256(&[LEAF_PREFIX, record])
 }
 
-fn node_hash(left: &Hash, right: &Hash) -> Hash {
+pub(super) fn node_hash(left: &Hash, right: &Hash) -> Hash {
     sha256(&[NODE_PREFIX, left, right])
 }
 

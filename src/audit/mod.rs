@@ -36,6 +36,7 @@
 //! ```
 
 pub mod checkpoint;
+pub mod cosignature;
 pub mod directory;
 mod fault;
 mod frame;
@@ -43,11 +44,14 @@ mod header;
 mod log;
 mod merkle;
 pub mod note;
+pub mod proof;
+mod prove;
 pub mod read;
 mod record;
 mod replay;
 mod segment;
 mod tail;
+pub mod tlog_proof;
 mod verify;
 
 #[cfg(test)]
@@ -57,6 +61,7 @@ pub use fault::{Finding, LogFault};
 pub use frame::RECORD_BYTES_MAX;
 pub use log::{AuditLog, LogError, LogOptions, SEGMENT_BYTES_MAX};
 pub use merkle::{Frontier, Hash, LogPosition, leaf_hash};
+pub use prove::{prove_consistency, prove_inclusion};
 pub use record::{
     Attributes, EVENT_VERSION, EventType, IdentityType, Record, ResourceEntry, SessionContext, SessionIssuer,
     TlsDetails, UserIdentity, error_code,

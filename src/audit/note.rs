@@ -16,8 +16,15 @@ use crate::{
     model::ParseError,
 };
 
-/// The byte that stands for Ed25519 before a public key and in what is hashed to a key's hash.
-const ALGORITHM_ED25519: u8 = 1;
+/// What a key signs: its byte stands before a public key and in what is hashed to a key's hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum KeyAlgorithm {
+    /// Notes as they are (C2SP signed-note).
+    Ed25519 = 1,
+    /// Checkpoints with a time, as a witness (C2SP tlog-cosignature).
+    CosignatureV1 = 4,
+}
+
 /// The length of a key's hash in bytes.
 const KEY_HASH_BYTES: usize = 4;
 /// What a signature line begins with: an em dash and a space.
@@ -30,6 +37,7 @@ const NAME_BYTES_MAX: usize = 255;
 /// A public key under its name. Its text is the specification's *vkey*: `NAME+HASH+BASE64(1 ‖ key)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifierKey {
+    algorithm: KeyAlgorithm,
     name: String,
     public_key: [u8; PUBLIC_KEY_BYTES],
 }
@@ -41,11 +49,20 @@ impl VerifierKey {
     ///
     /// [`ParseError`] when the name is empty or longer than 255 bytes, or holds a space, a plus or a control character.
     pub fn new(name: &str, public_key: [u8; PUBLIC_KEY_BYTES]) -> Result<Self, ParseError> {
+        Self::with_algorithm(KeyAlgorithm::Ed25519, name, public_key)
+    }
+
+    /// The same, for what this algorithm signs.
+    pub(super) fn with_algorithm(
+        algorithm: KeyAlgorithm,
+        name: &str,
+        public_key: [u8; PUBLIC_KEY_BYTES],
+    ) -> Result<Self, ParseError> {
         let forbidden = |c: char| c.is_whitespace() || c.is_control() || c == '+';
         if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains(forbidden) {
             return Err(ParseError::new(format!("`{name}` cannot name a key: no spaces, no `+`")));
         }
-        Ok(Self { name: name.into(), public_key })
+        Ok(Self { algorithm, name: name.into(), public_key })
     }
 
     /// The key's name.
@@ -62,14 +79,15 @@ impl VerifierKey {
 
     /// The first four bytes of SHA-256(name ‖ newline ‖ algorithm ‖ key).
     fn hash(&self) -> [u8; KEY_HASH_BYTES] {
-        let [a, b, c, d, ..] = sha256(&[self.name.as_bytes(), b"\n", &[ALGORITHM_ED25519], &self.public_key]);
+        let algorithm = [self.algorithm as u8];
+        let [a, b, c, d, ..] = sha256(&[self.name.as_bytes(), b"\n", &algorithm, &self.public_key]);
         [a, b, c, d]
     }
 }
 
 impl fmt::Display for VerifierKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let key = [&[ALGORITHM_ED25519], self.public_key.as_slice()].concat();
+        let key = [&[self.algorithm as u8], self.public_key.as_slice()].concat();
         write!(formatter, "{}+{}+{}", self.name, hex::encode(self.hash()), BASE64.encode(key))
     }
 }
@@ -78,6 +96,13 @@ impl FromStr for VerifierKey {
     type Err = ParseError;
 
     fn from_str(text: &str) -> Result<Self, ParseError> {
+        Self::parse(KeyAlgorithm::Ed25519, text)
+    }
+}
+
+impl VerifierKey {
+    /// The key with this text, which must be of this algorithm.
+    pub(super) fn parse(algorithm: KeyAlgorithm, text: &str) -> Result<Self, ParseError> {
         let bad =
             || ParseError::new(format!("`{text}` is not a key: `NAME+HASH+KEY`, as signed notes have it"));
         // Base64 may hold a plus, a name and a hash may not.
@@ -87,10 +112,10 @@ impl FromStr for VerifierKey {
         };
         let key = BASE64.decode(key).map_err(|_| bad())?;
         let public_key = match key.split_first() {
-            Some((&ALGORITHM_ED25519, key)) => key.try_into().map_err(|_| bad())?,
+            Some((byte, key)) if *byte == algorithm as u8 => key.try_into().map_err(|_| bad())?,
             _ => return Err(bad()),
         };
-        let key = Self::new(name, public_key)?;
+        let key = Self::with_algorithm(algorithm, name, public_key)?;
         if hex::encode(key.hash()) == hash { Ok(key) } else { Err(bad()) }
     }
 }
@@ -98,8 +123,13 @@ impl FromStr for VerifierKey {
 /// Signs `text`, which ends with a newline, and answers the whole note.
 #[must_use]
 pub fn sign(text: &str, verifier: &VerifierKey, key: &SigningKey) -> String {
-    let signed = [verifier.hash().as_slice(), key.sign(text.as_bytes()).as_slice()].concat();
-    format!("{text}\n{SIGNATURE_MARK}{} {}\n", verifier.name, BASE64.encode(signed))
+    format!("{text}\n{}", signature_line(verifier, &key.sign(text.as_bytes())))
+}
+
+/// The line that carries a signature of this key's.
+pub(super) fn signature_line(verifier: &VerifierKey, signature: &[u8]) -> String {
+    let signed = [verifier.hash().as_slice(), signature].concat();
+    format!("{SIGNATURE_MARK}{} {}\n", verifier.name, BASE64.encode(signed))
 }
 
 /// A note that was parsed and is believed by nobody yet.
@@ -127,7 +157,7 @@ impl<'a> Note<'a> {
         if !signatures.ends_with('\n') || signatures.lines().count() > SIGNATURES_MAX {
             return Err(bad("its signature lines do not end, or are too many"));
         }
-        if signatures.lines().any(|line| signature_line(line).is_none()) {
+        if signatures.lines().any(|line| split_line(line).is_none()) {
             return Err(bad("one of its signature lines is not well formed"));
         }
         Ok(Self { text, signatures })
@@ -145,24 +175,26 @@ impl<'a> Note<'a> {
     ///
     /// [`OpenError`] when no signature is this key's, or one claims to be and is not.
     pub fn verify(&self, key: &VerifierKey) -> Result<&'a str, OpenError> {
-        let hash = key.hash();
         let mut verified = Err(OpenError);
-        for line in self.signatures.lines() {
-            match signature_line(line) {
-                Some((name, bytes)) if name == key.name && bytes.starts_with(&hash) => {
-                    let (_, claimed) = bytes.split_at_checked(KEY_HASH_BYTES).ok_or(OpenError)?;
-                    signature::verify(&key.public_key, self.text.as_bytes(), claimed)?;
-                    verified = Ok(self.text);
-                }
-                _ => {}
-            }
+        for claimed in self.signatures_of(key) {
+            signature::verify(&key.public_key, self.text.as_bytes(), &claimed)?;
+            verified = Ok(self.text);
         }
         verified
+    }
+
+    /// The signatures that claim to be this key's, believed by nobody yet.
+    pub(super) fn signatures_of(&self, key: &VerifierKey) -> impl Iterator<Item = Vec<u8>> {
+        let (name, hash) = (key.name(), key.hash());
+        self.signatures.lines().filter_map(split_line).filter_map(move |(line_name, bytes)| {
+            let claimed = bytes.strip_prefix(&hash)?;
+            (line_name == name).then(|| claimed.to_vec())
+        })
     }
 }
 
 /// The key's name, and its hash followed by the signature.
-fn signature_line(line: &str) -> Option<(&str, Vec<u8>)> {
+fn split_line(line: &str) -> Option<(&str, Vec<u8>)> {
     let (name, encoded) = line.strip_prefix(SIGNATURE_MARK)?.split_once(' ')?;
     let bytes = BASE64.decode(encoded).ok()?;
     (!name.is_empty() && bytes.len() > KEY_HASH_BYTES).then_some((name, bytes))
