@@ -142,6 +142,7 @@ fn a_decision_is_quick() {
         grantee: &bob,
         grantee_id: None,
         retiring: None,
+        retiring_id: None,
         issuing_account: None,
         operations,
         constraint: no_constraint,

@@ -58,7 +58,7 @@ impl Operation for CreateAlias {
                 format!("An alias with the name {} already exists", alias_arn(call, &self.alias_name));
             return Err(CallError::new(ErrorCode::AlreadyExists, message));
         }
-        Call::require_not_pending_deletion(&named.key)?;
+        call.require_state(&named.key)?;
         let now = call.now();
         let alias = Alias {
             account: call.account(),
@@ -96,7 +96,7 @@ impl Operation for UpdateAlias {
         let older = call.resolve::<Self::Permission>(&KeyRef::Alias(self.alias_name.clone()))?;
         let newer = target::<Self::Permission>(call, &self.target_key_id)?;
         let permitted = on_alias_and_keys(call, &self.alias_name, &[&older, &newer])?;
-        Call::require_not_pending_deletion(&newer.key)?;
+        call.require_state(&newer.key)?;
         let (was, becomes) = (&older.key, &newer.key);
         if (was.usage, was.spec) != (becomes.usage, becomes.spec) {
             return Err(CallError::validation(

@@ -1,9 +1,9 @@
 //! One call under way: what an operation may look at and what it must ask.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use super::{
-    CallError, Caller,
+    CallError, Caller, CreateGrant, OperationRow, States, Subject,
     authentication::Authenticated,
     conditions::{self, KeyConditions},
     explanation::why_denied,
@@ -14,11 +14,14 @@ use crate::{
     crypto::random::Random,
     model::{AccountId, AliasName, Arn, ErrorCode, KeyArn, KeyRef, KeyState, Tier, Timestamp},
     policy::{
-        Action, Authorized, ConditionContext, Decision, NamedPolicy, Policy, Request, Resource, decide,
-        keeps_control,
+        Action, Authorized, ConditionContext, Decision, GrantFacts, GrantOperation, NamedPolicy, Policy,
+        Request, Resource, decide, keeps_control,
     },
     world::{Key, World},
 };
+
+/// How many grants of the caller an explanation looks at.
+const EXPLAINED_GRANTS_MAX: usize = 100;
 
 /// A key as a request named it.
 #[derive(Debug, Clone)]
@@ -38,7 +41,10 @@ pub struct Call<'a> {
     pub(super) now: Timestamp,
     pub(super) random: &'a mut dyn Random,
     pub(super) materials: &'a Materials,
-    pub(super) cross_account: bool,
+    /// The operation's row in the table of KMS operations.
+    pub(super) row: Option<&'static OperationRow>,
+    /// The pairs that it has asked for.
+    pub(super) asked: RefCell<Vec<(&'static str, Subject)>>,
     /// What the record will name as the call's resources.
     pub(super) resources: Vec<ResourceEntry>,
 }
@@ -165,7 +171,8 @@ impl Call<'_> {
         conditions: &KeyConditions<'_>,
     ) -> Result<Authorized<A>, CallError> {
         let key = &named.key;
-        if *key.arn.account() != self.account() && !self.cross_account {
+        let across_accounts = self.row.is_some_and(OperationRow::across_accounts);
+        if *key.arn.account() != self.account() && !across_accounts {
             let why = format!("{} does not work across accounts", A::NAME);
             return Err(self.out_of_reach::<A>(&named.given).explained(why));
         }
@@ -175,8 +182,7 @@ impl Call<'_> {
         if key.tier == Tier::AwsManaged {
             resource = resource.aws_managed();
         }
-        let policy = Some(key.policy.policy());
-        let decided = self.decide::<A>(&resource, &context, policy, conditions.encryption_context);
+        let decided = self.decide::<A>(&resource, Subject::Key, &context, Some((key, conditions)));
         if *key.arn.account() == self.account() {
             return decided;
         }
@@ -189,7 +195,7 @@ impl Call<'_> {
 
     /// Asks whether the caller's identity policies allow `A` on no resource in particular: `*`.
     pub(crate) fn authorize_any<A: Action>(&self) -> Result<Authorized<A>, CallError> {
-        self.decide::<A>(&Resource::none(), &conditions::global(self), None, None)
+        self.decide::<A>(&Resource::none(), Subject::Nothing, &conditions::global(self), None)
     }
 
     /// The same, with condition keys of the request.
@@ -199,7 +205,7 @@ impl Call<'_> {
     ) -> Result<Authorized<A>, CallError> {
         let mut context = conditions::global(self);
         fill(&mut context);
-        self.decide::<A>(&Resource::none(), &context, None, None)
+        self.decide::<A>(&Resource::none(), Subject::Nothing, &context, None)
     }
 
     /// Asks whether the caller may do `A` to something that is not a key: an alias, a bucket, an object.
@@ -222,7 +228,7 @@ impl Call<'_> {
         let mut context = conditions::global(self);
         conditions::of_owner(&mut context, &owner);
         fill(&mut context);
-        self.decide::<A>(&Resource::of_arn(&arn, Some(owner)), &context, None, None)
+        self.decide::<A>(&Resource::of_arn(&arn, Some(owner)), Subject::Other, &context, None)
     }
 
     /// Refuses principals of other accounts than the keystore's own: what concerns the keystore as a whole is not theirs.
@@ -250,10 +256,11 @@ impl Call<'_> {
     fn decide<A: Action>(
         &self,
         resource: &Resource,
+        subject: Subject,
         context: &ConditionContext,
-        resource_policy: Option<&Policy>,
-        encryption_context: Option<&crate::model::EncryptionContext>,
+        of_key: Option<(&Key, &KeyConditions<'_>)>,
     ) -> Result<Authorized<A>, CallError> {
+        self.hold_to_the_table::<A>(subject)?;
         let attached = self.authenticated.policies();
         let identity: Vec<NamedPolicy<'_>> = attached
             .iter()
@@ -261,32 +268,77 @@ impl Call<'_> {
             .collect();
         let mut request = Request::new(self.authenticated.facts(), A::NAME, resource, context);
         request.layers.identity = &identity;
-        request.layers.resource = resource_policy;
-        request.encryption_context = encryption_context;
+        let mut grants = Vec::new();
+        if let Some((key, conditions)) = of_key {
+            request.layers.resource = Some(key.policy.policy());
+            request.encryption_context = conditions.encryption_context;
+            request.child_grant = conditions.new_grant.map(CreateGrant::as_child);
+            grants = self.grants_to_consider::<A>(key, conditions);
+        }
+        request.grants = &grants;
         let decision: Decision = decide(&request);
         decision.authorize().map_err(|denied| {
-            CallError::new(ErrorCode::AccessDenied, denied.to_string())
-                .explained(why_denied(&decision, &request))
+            let explanation = self.why_denied(&decision, &request, of_key.map(|(key, _)| key));
+            CallError::new(ErrorCode::AccessDenied, denied.to_string()).explained(explanation)
         })
     }
 
-    /// Refuses a key that is not ready for use.
-    pub(crate) fn require_enabled(key: &Key) -> Result<(), CallError> {
-        match key.state {
-            KeyState::Enabled => Ok(()),
-            KeyState::Disabled => {
+    /// Keeps the operation to its row: what it does not say there it cannot ask for.
+    fn hold_to_the_table<A: Action>(&self, subject: Subject) -> Result<(), CallError> {
+        if let Some(row) = self.row
+            && !row.may_ask(A::NAME, subject)
+        {
+            let why =
+                format!("{} asked for {} on {subject:?}, which its row does not have", row.name, A::NAME);
+            return Err(CallError::internal(why));
+        }
+        self.asked.borrow_mut().push((A::NAME, subject));
+        Ok(())
+    }
+
+    /// The grants that may bear on a decision. Retiring is a right that the one grant in question gives.
+    fn grants_to_consider<'b, A: Action>(
+        &'b self,
+        key: &Key,
+        conditions: &KeyConditions<'b>,
+    ) -> Vec<GrantFacts<'b>> {
+        if let Some(retired) = conditions.retired {
+            return vec![retired.facts()];
+        }
+        let Some(operation) = GrantOperation::from_action(A::NAME) else { return Vec::new() };
+        let caller = self.authenticated.facts();
+        let found = self.world.grants_for(&key.arn, caller, operation, conditions.encryption_context);
+        found.into_iter().map(|grant| grant.facts()).collect()
+    }
+
+    /// Why, with those grants of the caller in view that did not fit.
+    fn why_denied(&self, decision: &Decision, request: &Request<'_>, key: Option<&Key>) -> String {
+        let caller = self.authenticated.facts();
+        let named = key.map(|key| self.world.grants_naming(&key.arn, caller)).into_iter().flatten();
+        let grants: Vec<GrantFacts<'_>> =
+            named.take(EXPLAINED_GRANTS_MAX).map(|grant| grant.facts()).collect();
+        let mut request: Request<'_> = *request;
+        if request.grants.is_empty() {
+            request.grants = &grants;
+        }
+        why_denied(decision, &request)
+    }
+
+    /// Refuses a key whose state does not admit the operation, by the operation's row.
+    pub(crate) fn require_state(&self, key: &Key) -> Result<(), CallError> {
+        let states = self.row.map_or(States::Enabled, |row| row.states);
+        let invalid =
+            |what: &str| Err(CallError::new(ErrorCode::KmsInvalidState, format!("{} is {what}.", key.arn)));
+        match (key.state, states) {
+            (_, States::Any)
+            | (KeyState::Enabled, States::Enabled)
+            | (KeyState::Enabled | KeyState::Disabled, States::NotPendingDeletion)
+            | (KeyState::PendingDeletion, States::PendingDeletion) => Ok(()),
+            (KeyState::Disabled, States::Enabled) => {
                 Err(CallError::new(ErrorCode::Disabled, format!("{} is disabled.", key.arn)))
             }
-            KeyState::PendingDeletion => Err(Self::pending_deletion(key)),
+            (KeyState::PendingDeletion, _) => invalid("pending deletion"),
+            (_, States::PendingDeletion) => invalid("not pending deletion"),
         }
-    }
-
-    /// Refuses a key that is about to be deleted.
-    pub(crate) fn require_not_pending_deletion(key: &Key) -> Result<(), CallError> {
-        if key.state == KeyState::PendingDeletion { Err(Self::pending_deletion(key)) } else { Ok(()) }
-    }
-
-    fn pending_deletion(key: &Key) -> CallError {
-        CallError::new(ErrorCode::KmsInvalidState, format!("{} is pending deletion.", key.arn))
     }
 }

@@ -1,15 +1,18 @@
 //! What users of the library call: the operations as methods, and a KMS as a source of data keys.
 
 use super::{
-    CallError, Caller, CancelKeyDeletion, CreateAlias, CreateKey, DataKey, DataKeyLength, Decrypt, Decrypted,
-    DeleteAlias, DescribeKey, DisableKey, DisableKeyRotation, Door, EnableKey, EnableKeyRotation, Encrypt,
-    Encrypted, GenerateDataKey, GetKeyPolicy, GetKeyRotationStatus, KeyListEntry, KeyMetadata,
-    KeyRotationStatus, ListKeyRotations, ListKeys, Operation, PutKeyPolicy, ReEncrypt, ReEncrypted,
-    RotateKeyOnDemand, RotationEntry, ScheduleKeyDeletion, ScheduledDeletion,
+    AliasListEntry, CallError, CallOptions, Caller, CancelKeyDeletion, CreateAlias, CreateGrant, CreateKey,
+    CreatedGrant, DataKey, DataKeyLength, Decrypt, Decrypted, DeleteAlias, DescribeKey, DisableKey,
+    DisableKeyRotation, Door, EnableKey, EnableKeyRotation, Encrypt, Encrypted, EncryptedDataKey,
+    GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom, GetKeyPolicy, GetKeyRotationStatus,
+    GrantPage, KeyListEntry, KeyMetadata, KeyRotationStatus, ListAliases, ListGrants, ListKeyPolicies,
+    ListKeyRotations, ListKeys, ListResourceTags, ListRetirableGrants, Operation, PutKeyPolicy, ReEncrypt,
+    ReEncrypted, RetireGrant, RevokeGrant, RotateKeyOnDemand, RotationEntry, ScheduleKeyDeletion,
+    ScheduledDeletion, TagResource, UntagResource, UpdateAlias, UpdateKeyDescription,
 };
 use crate::{
     envelope::{DataKeyError, DataKeys, DecryptedDataKey, EncryptedDataKeyBlob, GeneratedDataKey},
-    model::{EncryptionContext, ErrorCode, KeyArn, KeyRef},
+    model::{EncryptionContext, ErrorCode, GrantToken, KeyArn, KeyRef, Tags},
     secret::{SecretBytes, SecretKey},
 };
 
@@ -81,7 +84,33 @@ impl<'k> Kms<'k> {
         operation: &O,
         done: impl FnOnce(Result<O::Answer, CallError>) + Send + 'static,
     ) {
-        self.door.submit(caller, operation, done);
+        self.submit_with(caller, operation, &CallOptions::default(), done);
+    }
+
+    /// The same with grant tokens, or as a dry run.
+    pub fn submit_with<O: Operation>(
+        &self,
+        caller: &Caller,
+        operation: &O,
+        options: &CallOptions,
+        done: impl FnOnce(Result<O::Answer, CallError>) + Send + 'static,
+    ) {
+        self.door.submit_with(caller, operation, options, done);
+    }
+
+    /// Makes any call with grant tokens, or as a dry run.
+    ///
+    /// # Errors
+    ///
+    /// As [`call`](Self::call); `InvalidGrantTokenException` for a token of no living grant; for a dry run that would have
+    /// succeeded `DryRunOperationException`.
+    pub fn call_with<O: Operation>(
+        &self,
+        caller: &Caller,
+        operation: &O,
+        options: &CallOptions,
+    ) -> Result<O::Answer, CallError> {
+        self.door.call_with(caller, operation, options)
     }
 
     methods! {
@@ -115,6 +144,30 @@ impl<'k> Kms<'k> {
         put_key_policy(PutKeyPolicy) -> ();
         /// Gives a key a name.
         create_alias(CreateAlias) -> ();
+        /// Points a name to another key.
+        update_alias(UpdateAlias) -> ();
+        /// Lists aliases.
+        list_aliases(ListAliases) -> Vec<AliasListEntry>;
+        /// Changes what a key is said to be for.
+        update_key_description(UpdateKeyDescription) -> ();
+        /// Lists the names of a key's policies.
+        list_key_policies(ListKeyPolicies) -> Vec<&'static str>;
+        /// Adds tags to a key.
+        tag_resource(TagResource) -> ();
+        /// Takes tags off a key.
+        untag_resource(UntagResource) -> ();
+        /// Lists a key's tags.
+        list_resource_tags(ListResourceTags) -> Tags;
+        /// Lets a principal use a key without a word in any policy.
+        create_grant(CreateGrant) -> CreatedGrant;
+        /// Lists a key's grants.
+        list_grants(ListGrants) -> GrantPage;
+        /// Lists the grants that a principal may retire.
+        list_retirable_grants(ListRetirableGrants) -> GrantPage;
+        /// Ends a grant that is no longer needed.
+        retire_grant(RetireGrant) -> ();
+        /// Takes a grant back.
+        revoke_grant(RevokeGrant) -> ();
         /// Takes a name away.
         delete_alias(DeleteAlias) -> ();
         /// Encrypts up to 4,096 bytes.
@@ -125,6 +178,10 @@ impl<'k> Kms<'k> {
         re_encrypt(ReEncrypt) -> ReEncrypted;
         /// Makes a data key.
         generate_data_key(GenerateDataKey) -> DataKey;
+        /// Makes a data key that nobody sees.
+        generate_data_key_without_plaintext(GenerateDataKeyWithoutPlaintext) -> EncryptedDataKey;
+        /// Makes random bytes.
+        generate_random(GenerateRandom) -> SecretBytes;
     }
 
     /// This KMS as a source of data keys for sealing and opening messages, used by `caller`.
@@ -138,11 +195,19 @@ impl<'k> Kms<'k> {
 pub struct KmsDataKeys<'k> {
     door: &'k Door,
     caller: Caller,
+    options: CallOptions,
 }
 
 impl<'k> KmsDataKeys<'k> {
     pub(crate) fn new(door: &'k Door, caller: Caller) -> Self {
-        Self { door, caller }
+        Self { door, caller, options: CallOptions::default() }
+    }
+
+    /// The same with these grant tokens in each call.
+    #[must_use]
+    pub fn with_grant_tokens(mut self, grant_tokens: Vec<GrantToken>) -> Self {
+        self.options.grant_tokens = grant_tokens;
+        self
     }
 }
 
@@ -157,7 +222,8 @@ impl DataKeys for KmsDataKeys<'_> {
             length: DataKeyLength::Aes256,
             encryption_context: context.clone(),
         };
-        let data_key = self.door.call(&self.caller, &operation).map_err(data_key_error)?;
+        let data_key =
+            self.door.call_with(&self.caller, &operation, &self.options).map_err(data_key_error)?;
         Ok(GeneratedDataKey {
             plaintext: whole_key(&data_key.plaintext)?,
             ciphertext: data_key.ciphertext_blob,
@@ -176,7 +242,8 @@ impl DataKeys for KmsDataKeys<'_> {
             plaintext: data_key.expose_secret().as_slice().into(),
             encryption_context: context.clone(),
         };
-        let encrypted = self.door.call(&self.caller, &operation).map_err(data_key_error)?;
+        let encrypted =
+            self.door.call_with(&self.caller, &operation, &self.options).map_err(data_key_error)?;
         Ok(EncryptedDataKeyBlob { key_arn: encrypted.key_id, ciphertext: encrypted.ciphertext_blob })
     }
 
@@ -191,7 +258,8 @@ impl DataKeys for KmsDataKeys<'_> {
             key_id: Some(key_arn.clone().into()),
             encryption_context: context.clone(),
         };
-        let decrypted = self.door.call(&self.caller, &operation).map_err(data_key_error)?;
+        let decrypted =
+            self.door.call_with(&self.caller, &operation, &self.options).map_err(data_key_error)?;
         Ok(DecryptedDataKey { plaintext: whole_key(&decrypted.plaintext)?, key_arn: decrypted.key_id })
     }
 }

@@ -2,21 +2,19 @@
 //!
 //! Source: "AWS KMS condition keys" (KMS developer guide) and "AWS global condition context keys" (IAM user guide).
 
-use super::{Call, call::NamedKey};
+use super::{Call, CreateGrant, Fill, call::NamedKey};
 use crate::{
     model::{AccountId, Days, EncryptionContext, KeyOrigin, KeySpec, KeyUsage, Tags, Tier},
     policy::{ConditionContext, Resource},
+    world::Grant,
 };
 
-/// What an operation adds to the condition keys of a request about a key.
+/// What an operation hands in for the condition keys of a request about a key, and for its grants. Which keys it fills, the
+/// table of operations says.
 #[derive(Debug, Default)]
 pub(crate) struct KeyConditions<'a> {
     /// The encryption context, of the operations that take one; empty counts as none.
     pub(crate) encryption_context: Option<&'a EncryptionContext>,
-    /// Whether the operation fills `kms:EncryptionAlgorithm`.
-    pub(crate) algorithm: bool,
-    /// Whether the operation fills `kms:RequestAlias` when the key was named by an alias.
-    pub(crate) request_alias: bool,
     /// Whether source and destination are one key, of ReEncrypt.
     pub(crate) re_encrypt_on_same_key: Option<bool>,
     /// Of EnableKeyRotation.
@@ -29,12 +27,16 @@ pub(crate) struct KeyConditions<'a> {
     pub(crate) request_tags: Option<&'a Tags>,
     /// Tag keys that the request hands in.
     pub(crate) tag_keys: Option<&'a [String]>,
+    /// The grant that CreateGrant is to make.
+    pub(crate) new_grant: Option<&'a CreateGrant>,
+    /// The one grant that RetireGrant is about.
+    pub(crate) retired: Option<&'a Grant>,
 }
 
 impl<'a> KeyConditions<'a> {
     /// Of Encrypt, Decrypt and the GenerateDataKey family.
     pub(crate) fn cryptographic(context: &'a EncryptionContext) -> Self {
-        Self { encryption_context: Some(context), algorithm: true, request_alias: true, ..Self::default() }
+        Self { encryption_context: Some(context), ..Self::default() }
     }
 }
 
@@ -91,31 +93,63 @@ pub(super) fn of_key(
     if key.tier == Tier::AwsOwned {
         context.set("kms:CallerAccount", call.caller.account().as_str());
     }
-    if let (true, Some(alias)) = (more.request_alias, &named.alias) {
-        context.set("kms:RequestAlias", alias.as_str());
+    of_operation(context, call, named, more);
+}
+
+/// The keys that the table of operations has for this operation, as far as the request gives them.
+fn of_operation(context: &mut ConditionContext, call: &Call<'_>, named: &NamedKey, more: &KeyConditions<'_>) {
+    for fill in call.row.map_or(&[][..], |row| row.fills) {
+        match fill {
+            Fill::EncryptionContext => {
+                more.encryption_context.map(|pairs| context.encryption_context(pairs));
+            }
+            Fill::EncryptionAlgorithm => {
+                context.set("kms:EncryptionAlgorithm", "SYMMETRIC_DEFAULT");
+            }
+            Fill::RequestAlias => {
+                named.alias.as_ref().map(|alias| context.set("kms:RequestAlias", alias.as_str()));
+            }
+            Fill::ReEncryptOnSameKey => {
+                more.re_encrypt_on_same_key.map(|same| context.set_bool("kms:ReEncryptOnSameKey", same));
+            }
+            Fill::RotationPeriodInDays => {
+                let period = more.rotation_period.map(|days| days.get().to_string());
+                period.map(|days| context.set("kms:RotationPeriodInDays", days));
+            }
+            Fill::PendingWindowInDays => {
+                let window = more.pending_window.map(|days| days.get().to_string());
+                window.map(|days| context.set("kms:ScheduleKeyDeletionPendingWindowInDays", days));
+            }
+            Fill::BypassPolicyLockoutSafetyCheck => {
+                let key = "kms:BypassPolicyLockoutSafetyCheck";
+                more.bypass_lockout_check.map(|bypass| context.set_bool(key, bypass));
+            }
+            Fill::RequestTags => {
+                more.request_tags.map(|tags| context.request_tags(tags.iter()));
+            }
+            Fill::TagKeys => {
+                more.tag_keys.map(|keys| context.set_many("aws:TagKeys", keys.iter().cloned()));
+            }
+            Fill::Grant => {
+                if let Some(grant) = more.new_grant {
+                    of_new_grant(context, grant);
+                }
+            }
+            Fill::GrantIsForAwsResource => {
+                // A service that asks on somebody's behalf asks for what it keeps for them.
+                context.set_bool("kms:GrantIsForAWSResource", call.caller.via().is_some());
+            }
+        }
     }
-    if let Some(encryption_context) = more.encryption_context {
-        context.encryption_context(encryption_context);
+}
+
+fn of_new_grant(context: &mut ConditionContext, grant: &CreateGrant) {
+    context.set("kms:GranteePrincipal", grant.grantee_principal.as_str());
+    context.set_many("kms:GrantOperations", grant.operations.iter().map(|one| one.as_str()));
+    if let Some(retiring) = &grant.retiring_principal {
+        context.set("kms:RetiringPrincipal", retiring.as_str());
     }
-    if more.algorithm {
-        context.set("kms:EncryptionAlgorithm", "SYMMETRIC_DEFAULT");
-    }
-    if let Some(same) = more.re_encrypt_on_same_key {
-        context.set_bool("kms:ReEncryptOnSameKey", same);
-    }
-    if let Some(days) = more.rotation_period {
-        context.set("kms:RotationPeriodInDays", days.get().to_string());
-    }
-    if let Some(days) = more.pending_window {
-        context.set("kms:ScheduleKeyDeletionPendingWindowInDays", days.get().to_string());
-    }
-    if let Some(bypass) = more.bypass_lockout_check {
-        context.set_bool("kms:BypassPolicyLockoutSafetyCheck", bypass);
-    }
-    if let Some(tags) = more.request_tags {
-        context.request_tags(tags.iter());
-    }
-    if let Some(keys) = more.tag_keys {
-        context.set_many("aws:TagKeys", keys.iter().cloned());
+    if let Some(constraint) = &grant.constraint {
+        context.set("kms:GrantConstraintType", constraint.name());
     }
 }

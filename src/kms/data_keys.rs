@@ -89,7 +89,6 @@ impl Operation for GenerateDataKey {
     type Answer = DataKey;
     const NAME: &'static str = "GenerateDataKey";
     const READ_ONLY: bool = true;
-    const CROSS_ACCOUNT: bool = true;
 
     fn request_parameters(&self) -> Value {
         self.length.describe(cryptographic_parameters(Some(&self.key_id), &self.encryption_context))
@@ -127,7 +126,6 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
     type Answer = EncryptedDataKey;
     const NAME: &'static str = "GenerateDataKeyWithoutPlaintext";
     const READ_ONLY: bool = true;
-    const CROSS_ACCOUNT: bool = true;
 
     fn request_parameters(&self) -> Value {
         self.length.describe(cryptographic_parameters(Some(&self.key_id), &self.encryption_context))
@@ -158,7 +156,7 @@ where
     check_context(context)?;
     let named = call.resolve::<O::Permission>(key_id)?;
     let permitted = call.authorize::<O::Permission>(&named, &KeyConditions::cryptographic(context))?;
-    Call::require_enabled(&named.key)?;
+    call.require_state(&named.key)?;
     let (material, id) = open_current(call, &permitted, &named)?;
     let plaintext = random_bytes(call, bytes)?;
     let blob = material.seal(context, plaintext.expose_secret(), call.random)?;

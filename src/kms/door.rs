@@ -10,12 +10,15 @@
 //! stands in the log after the DisableKey or the PutKeyPolicy that forbids it. It is answered when the writer has made
 //! its record durable.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::{
+    cell::RefCell,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+};
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    Call, CallError, Caller, Clock, Operation, Outcome,
+    Call, CallError, CallOptions, Caller, Clock, Operation, Outcome,
     authentication::{Authenticated, user_identity},
     commit::{Committer, Entry, Head, STOPPED, Sinks},
     material::Materials,
@@ -61,20 +64,31 @@ impl Door {
     ///
     /// What the operation answers, or `KMSInternalException` when nothing can be recorded any more.
     pub(crate) fn call<O: Operation>(&self, caller: &Caller, operation: &O) -> Result<O::Answer, CallError> {
+        self.call_with(caller, operation, &CallOptions::default())
+    }
+
+    /// The same with grant tokens, or as a dry run.
+    pub(crate) fn call_with<O: Operation>(
+        &self,
+        caller: &Caller,
+        operation: &O,
+        options: &CallOptions,
+    ) -> Result<O::Answer, CallError> {
         let (waiter, durable) = mpsc::sync_channel(1);
-        self.submit(caller, operation, move |answer| drop(waiter.send(answer)));
+        self.submit_with(caller, operation, options, move |answer| drop(waiter.send(answer)));
         durable.recv().unwrap_or_else(|_| Err(CallError::internal(STOPPED)))
     }
 
     /// Makes a call without waiting: `done` hears the answer when its record is durable, on the writer's thread, and
     /// must be quick. It is dropped unheard when the writer dies.
-    pub(crate) fn submit<O: Operation>(
+    pub(crate) fn submit_with<O: Operation>(
         &self,
         caller: &Caller,
         operation: &O,
+        options: &CallOptions,
         done: impl FnOnce(Result<O::Answer, CallError>) + Send + 'static,
     ) {
-        match self.take_place(caller, operation) {
+        match self.take_place(caller, operation, options) {
             Err(error) => done(Err(error)),
             Ok((mut head, decided)) => {
                 let (changes, outcome) = match decided.outcome {
@@ -94,16 +108,17 @@ impl Door {
         &self,
         caller: &Caller,
         operation: &O,
+        options: &CallOptions,
     ) -> Result<(MutexGuard<'_, Head>, Decided<O>), CallError> {
         let (snapshot, version) = self.tick()?;
-        let mut decided = self.decide(&snapshot, caller, operation);
+        let mut decided = self.decide(&snapshot, caller, operation, options);
         let mut head = self.committer.lock();
         head.check()?;
         // Time may have been moved meanwhile, and what it does comes before what is decided after it.
         self.tick_head(&mut head)?;
         if head.version() != version {
             let newest = Arc::clone(head.world());
-            decided = self.decide(&newest, caller, operation);
+            decided = self.decide(&newest, caller, operation, options);
         }
         Ok((head, decided))
     }
@@ -116,7 +131,9 @@ impl Door {
         operation: &O,
     ) -> Result<O::Answer, CallError> {
         let (snapshot, _) = self.tick()?;
-        self.decide(&snapshot, caller, operation).outcome.map(|outcome| outcome.answer)
+        self.decide(&snapshot, caller, operation, &CallOptions::default())
+            .outcome
+            .map(|outcome| outcome.answer)
     }
 
     /// Lets time do what has fallen due, and answers the world as it is then.
@@ -214,8 +231,17 @@ impl Door {
     }
 
     /// Decides a call. One whose record would be longer than a record may be is refused: it could not be logged.
-    fn decide<O: Operation>(&self, world: &World, caller: &Caller, operation: &O) -> Decided<O> {
-        let mut decided = self.decide_at_any_length(world, caller, operation);
+    fn decide<O: Operation>(
+        &self,
+        world: &World,
+        caller: &Caller,
+        operation: &O,
+        options: &CallOptions,
+    ) -> Decided<O> {
+        let mut decided = self.decide_at_any_length(world, caller, operation, options);
+        if options.dry_run {
+            mark_dry_run(&mut decided.records);
+        }
         let is_too_long = |record: &Record| record.to_canonical_bytes().len() > RECORD_BYTES_MAX;
         if decided.records.iter().any(is_too_long) {
             let error = CallError::validation("The request is too long.");
@@ -237,6 +263,7 @@ impl Door {
         world: &World,
         caller: &Caller,
         operation: &O,
+        options: &CallOptions,
     ) -> Decided<O> {
         let now = self.now(world);
         let mut random = self.random();
@@ -258,10 +285,11 @@ impl Door {
             now,
             random: random.as_mut(),
             materials: &self.materials,
-            cross_account: O::CROSS_ACCOUNT,
+            row: O::ROW,
+            asked: RefCell::default(),
             resources: Vec::new(),
         };
-        let outcome = operation.run(&mut call);
+        let outcome = run(operation, &mut call, options);
         let resources = std::mem::take(&mut call.resources);
         // What a service does with its own keys is in no customer's log. A customer who tries to is in it.
         if caller.account().is_of_the_services() {
@@ -315,6 +343,31 @@ impl Door {
             event_category: if O::DATA_EVENT { "Data" } else { "Management" }.into(),
             tls_details: None,
         })
+    }
+}
+
+/// Decides and acts, as far as the options say.
+fn run<O: Operation>(
+    operation: &O,
+    call: &mut Call<'_>,
+    options: &CallOptions,
+) -> Result<Outcome<O>, CallError> {
+    options.check(call.world, O::NAME, O::ROW)?;
+    let outcome = operation.run(call)?;
+    // INVARIANT: no KMS operation succeeds without each permission that its row names.
+    if let Some(pair) = O::ROW.and_then(|row| row.unasked(&call.asked.borrow())) {
+        return Err(CallError::internal(format!("{} did not ask for {pair:?}", O::NAME)));
+    }
+    if options.dry_run { Err(CallOptions::would_succeed()) } else { Ok(outcome) }
+}
+
+/// Says in the records that nothing was to happen.
+fn mark_dry_run(records: &mut [Record]) {
+    for record in records {
+        match &mut record.request_parameters {
+            Value::Object(parameters) => drop(parameters.insert("dryRun".into(), json!(true))),
+            other => *other = json!({"dryRun": true}),
+        }
     }
 }
 

@@ -57,7 +57,6 @@ impl Operation for Encrypt {
     type Answer = Encrypted;
     const NAME: &'static str = "Encrypt";
     const READ_ONLY: bool = true;
-    const CROSS_ACCOUNT: bool = true;
 
     fn request_parameters(&self) -> Value {
         cryptographic_parameters(Some(&self.key_id), &self.encryption_context)
@@ -69,7 +68,7 @@ impl Operation for Encrypt {
         let named = call.resolve::<Self::Permission>(&self.key_id)?;
         let conditions = KeyConditions::cryptographic(&self.encryption_context);
         let permitted = call.authorize::<Self::Permission>(&named, &conditions)?;
-        Call::require_enabled(&named.key)?;
+        call.require_state(&named.key)?;
         let (material, id) = open_current(call, &permitted, &named)?;
         let blob = material.seal(&self.encryption_context, self.plaintext.expose_secret(), call.random)?;
         let answer = Encrypted { ciphertext_blob: blob.to_bytes(), key_id: named.key.arn.clone() };
@@ -104,7 +103,6 @@ impl Operation for Decrypt {
     type Answer = Decrypted;
     const NAME: &'static str = "Decrypt";
     const READ_ONLY: bool = true;
-    const CROSS_ACCOUNT: bool = true;
 
     fn request_parameters(&self) -> Value {
         cryptographic_parameters(self.key_id.as_ref(), &self.encryption_context)
@@ -116,7 +114,7 @@ impl Operation for Decrypt {
         let conditions = KeyConditions::cryptographic(&self.encryption_context);
         let source = (self.ciphertext_blob.as_slice(), self.key_id.as_ref());
         let (blob, named, permitted) = authorize_ciphertext::<Self::Permission>(call, source, &conditions)?;
-        Call::require_enabled(&named.key)?;
+        call.require_state(&named.key)?;
         let material = open_material(call, &permitted, &named, &blob)?;
         let plaintext = material.unseal(&blob, &self.encryption_context)?;
         let id = *blob.material();
@@ -160,7 +158,6 @@ impl Operation for ReEncrypt {
     type Answer = ReEncrypted;
     const NAME: &'static str = "ReEncrypt";
     const READ_ONLY: bool = true;
-    const CROSS_ACCOUNT: bool = true;
 
     fn request_parameters(&self) -> Value {
         json!({
@@ -191,8 +188,8 @@ impl Operation for ReEncrypt {
         )?;
         let to = call
             .authorize::<ReEncryptToPermission>(&destination, &with(&self.destination_encryption_context))?;
-        Call::require_enabled(&named.key)?;
-        Call::require_enabled(&destination.key)?;
+        call.require_state(&named.key)?;
+        call.require_state(&destination.key)?;
         let plaintext =
             open_material(call, &from, &named, &blob)?.unseal(&blob, &self.source_encryption_context)?;
         let (material, id) = open_current(call, &to, &destination)?;

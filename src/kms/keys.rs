@@ -4,12 +4,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Call, CallError, Operation, Outcome,
-    conditions::{self, KeyConditions},
-    default_policy,
-    operation::actions,
-    policies::parse_key_policy,
-    tags::TagResource,
+    Call, CallError, Operation, Outcome, conditions, default_policy, operation::actions,
+    policies::parse_key_policy, tags::TagResource,
 };
 use crate::{
     model::{
@@ -272,16 +268,13 @@ impl Operation for DescribeKey {
     type Answer = KeyMetadata;
     const NAME: &'static str = "DescribeKey";
     const READ_ONLY: bool = true;
-    const CROSS_ACCOUNT: bool = true;
 
     fn request_parameters(&self) -> Value {
         json!({"keyId": self.key_id.to_string()})
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
-        let named = call.resolve::<Self::Permission>(&self.key_id)?;
-        let conditions = KeyConditions { request_alias: true, ..KeyConditions::default() };
-        let permitted = call.authorize::<Self::Permission>(&named, &conditions)?;
+        let (named, permitted) = call.on_key::<Self::Permission>(&self.key_id)?;
         Ok(Outcome::answer(permitted, KeyMetadata::of(&named.key)))
     }
 }
@@ -342,7 +335,7 @@ impl Operation for UpdateKeyDescription {
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
         let (named, permitted) = call.on_key::<Self::Permission>(&self.key_id)?;
-        Call::require_not_pending_deletion(&named.key)?;
+        call.require_state(&named.key)?;
         check_description(&self.description)?;
         let mut key = Key::clone(&named.key);
         key.description.clone_from(&self.description);

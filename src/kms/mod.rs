@@ -18,9 +18,12 @@ mod door;
 mod encrypt;
 mod error;
 mod explanation;
+mod grants;
 mod keys;
 mod material;
 mod operation;
+mod operation_table;
+mod options;
 mod policies;
 mod rotation;
 mod service_event;
@@ -44,10 +47,17 @@ pub use data_keys::{
 };
 pub use encrypt::{Decrypt, Decrypted, Encrypt, Encrypted, PLAINTEXT_BYTES_MAX, ReEncrypt, ReEncrypted};
 pub use error::CallError;
+pub use grants::{
+    CONSTRAINT_PAIRS_MAX, CONSTRAINT_VALUE_CHARS_MAX, CreateGrant, CreatedGrant, GRANTS_PER_KEY_MAX,
+    GrantConstraints, GrantListEntry, GrantPage, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, ListGrants,
+    ListRetirableGrants, RetireGrant, RevokeGrant, WhichGrant,
+};
 pub use keys::{
     CreateKey, DESCRIPTION_CHARS_MAX, DescribeKey, KeyListEntry, KeyMetadata, ListKeys, UpdateKeyDescription,
 };
 pub use operation::{Operation, Outcome};
+pub use operation_table::{Fill, OPERATIONS, On, OperationRow, Pair, States, Subject};
+pub use options::{CallOptions, GRANT_TOKENS_MAX};
 pub use policies::{GetKeyPolicy, KEY_POLICY_NAME, ListKeyPolicies, PutKeyPolicy};
 pub use rotation::{
     DisableKeyRotation, EnableKeyRotation, GetKeyRotationStatus, KeyRotationStatus, ListKeyRotations,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Call, CallError};
+use super::{Call, CallError, OperationRow};
 use crate::{
     policy::{Action, Authorized},
     world::Change,
@@ -26,8 +26,8 @@ pub trait Operation {
     const READ_ONLY: bool;
     /// Whether it is about the content of a resource rather than the resource (CloudTrail's data events).
     const DATA_EVENT: bool = false;
-    /// Whether a principal of another account can be allowed it ("Cross-account use" in the KMS API reference).
-    const CROSS_ACCOUNT: bool = false;
+    /// Its row in the table of KMS operations; none when it belongs to another service.
+    const ROW: Option<&'static OperationRow> = OperationRow::find(Self::EVENT_SOURCE, Self::NAME);
 
     /// The parameters as the audit record shows them. Never plaintext, ciphertext or key bytes.
     fn request_parameters(&self) -> Value;

@@ -71,7 +71,7 @@ impl Operation for EnableKeyRotation {
                 ROTATION_PERIOD_MAX.get()
             )));
         }
-        Call::require_enabled(&named.key)?;
+        call.require_state(&named.key)?;
         let mut key = Key::clone(&named.key);
         // A new period counts from now; asking for the same again moves nothing.
         if current != Some(period) {
@@ -100,7 +100,7 @@ impl Operation for DisableKeyRotation {
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
         let (named, permitted) = call.on_key::<Self::Permission>(&self.key_id)?;
-        Call::require_enabled(&named.key)?;
+        call.require_state(&named.key)?;
         let mut key = Key::clone(&named.key);
         key.rotation = None;
         Ok(Outcome::changed(permitted, key))
@@ -135,7 +135,6 @@ impl Operation for GetKeyRotationStatus {
     type Answer = KeyRotationStatus;
     const NAME: &'static str = "GetKeyRotationStatus";
     const READ_ONLY: bool = true;
-    const CROSS_ACCOUNT: bool = true;
 
     fn request_parameters(&self) -> Value {
         json!({"keyId": self.key_id.to_string()})
@@ -174,7 +173,7 @@ impl Operation for RotateKeyOnDemand {
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
         let (named, permitted) = call.on_key::<Self::Permission>(&self.key_id)?;
-        Call::require_enabled(&named.key)?;
+        call.require_state(&named.key)?;
         if named.key.on_demand_rotations() >= ON_DEMAND_ROTATIONS_MAX {
             return Err(CallError::new(
                 ErrorCode::LimitExceeded,

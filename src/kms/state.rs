@@ -12,7 +12,7 @@ use super::{
     operation::actions,
 };
 use crate::{
-    model::{Days, ErrorCode, KeyArn, KeyRef, KeyState, Timestamp},
+    model::{Days, KeyArn, KeyRef, KeyState, Timestamp},
     world::{Change, Key},
 };
 
@@ -82,7 +82,7 @@ fn switch<O: Operation<Answer = ()>>(
     state: KeyState,
 ) -> Result<Outcome<O>, CallError> {
     let (named, permitted) = call.on_key::<O::Permission>(name)?;
-    Call::require_not_pending_deletion(&named.key)?;
+    call.require_state(&named.key)?;
     let mut key = Key::clone(&named.key);
     key.state = state;
     // A disabled key does not rotate. What fell due meanwhile is made up for once, now ("Rotating AWS KMS keys").
@@ -138,7 +138,7 @@ impl Operation for ScheduleKeyDeletion {
                 PENDING_WINDOW_MAX.get()
             )));
         }
-        Call::require_not_pending_deletion(&named.key)?;
+        call.require_state(&named.key)?;
         let mut key = Key::clone(&named.key);
         let deletion_date = call.now().plus(window);
         key.state = KeyState::PendingDeletion;
@@ -184,10 +184,7 @@ impl Operation for CancelKeyDeletion {
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
         let (named, permitted) = call.on_key::<Self::Permission>(&self.key_id)?;
-        if named.key.state != KeyState::PendingDeletion {
-            let message = format!("{} is not pending deletion.", named.key.arn);
-            return Err(CallError::new(ErrorCode::KmsInvalidState, message));
-        }
+        call.require_state(&named.key)?;
         let mut key = Key::clone(&named.key);
         key.state = KeyState::Disabled;
         key.deletion_date = None;

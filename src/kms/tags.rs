@@ -42,7 +42,7 @@ impl Operation for TagResource {
         let named = call.resolve::<Self::Permission>(&self.key_id)?;
         let conditions = KeyConditions { request_tags: Some(&self.tags), ..KeyConditions::default() };
         let permitted = call.authorize::<Self::Permission>(&named, &conditions)?;
-        Call::require_not_pending_deletion(&named.key)?;
+        call.require_state(&named.key)?;
         let mut key = Key::clone(&named.key);
         for (name, value) in self.tags.iter() {
             key.tags.set(name, value).map_err(|error| CallError::new(ErrorCode::Tag, error.to_string()))?;
@@ -74,7 +74,7 @@ impl Operation for UntagResource {
         let named = call.resolve::<Self::Permission>(&self.key_id)?;
         let conditions = KeyConditions { tag_keys: Some(&self.tag_keys), ..KeyConditions::default() };
         let permitted = call.authorize::<Self::Permission>(&named, &conditions)?;
-        Call::require_not_pending_deletion(&named.key)?;
+        call.require_state(&named.key)?;
         let mut key = Key::clone(&named.key);
         for name in &self.tag_keys {
             key.tags.remove(name);

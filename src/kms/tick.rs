@@ -33,6 +33,8 @@ fn delete(world: &World, key: &Key, due: Timestamp, random: &mut dyn Random) -> 
         .aliases_of(&key.arn)
         .map(|alias| Change::DeleteAlias(alias.account.clone(), alias.name.clone()));
     let mut changes: Vec<Change> = aliases.collect();
+    let grants = world.grants_on(&key.arn, None);
+    changes.extend(grants.map(|grant| Change::DeleteGrant(grant.key.clone(), grant.id.clone())));
     changes.push(Change::EraseKey(key.arn.clone()));
     let materials: Vec<String> = key.materials.iter().map(|material| material.id.to_string()).collect();
     let details = json!({"keyId": key.id(), "erasedKeyMaterialIds": materials});

@@ -59,6 +59,8 @@ pub enum ErrorCode {
     InvalidClientTokenId,
     /// The key cannot be used for this (spec, usage or algorithm).
     InvalidKeyUsage,
+    /// A grant token of no living grant.
+    InvalidGrantToken,
     /// A pagination marker that was not one of ours.
     InvalidMarker,
     /// A limit of the service.
@@ -103,6 +105,7 @@ impl ErrorCode {
             Self::InvalidCiphertext => "InvalidCiphertextException",
             Self::InvalidClientTokenId => "InvalidClientTokenId",
             Self::InvalidKeyUsage => "InvalidKeyUsageException",
+            Self::InvalidGrantToken => "InvalidGrantTokenException",
             Self::InvalidMarker => "InvalidMarkerException",
             Self::LimitExceeded => "LimitExceededException",
             Self::MalformedPolicyDocument => "MalformedPolicyDocumentException",

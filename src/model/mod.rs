@@ -6,6 +6,7 @@
 mod arn;
 mod context;
 mod error;
+mod grant;
 mod id;
 mod key;
 mod principal;
@@ -15,6 +16,7 @@ mod time;
 pub use arn::{AliasName, Arn, KeyArn, KeyRef};
 pub use context::{CONTEXT_BYTES_MAX, EncryptionContext};
 pub use error::{ErrorCode, ParseError};
+pub use grant::{GrantId, GrantName, GrantToken};
 pub(crate) use id::text_identifier;
 pub use id::{AccountId, KeyId, MaterialId, Region};
 pub use key::{EncryptionAlgorithm, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, RotationType, Tier};

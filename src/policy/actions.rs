@@ -53,6 +53,12 @@ pub(super) fn is_cross_account(action: &str) -> bool {
     CROSS_ACCOUNT.contains(&action)
 }
 
+/// Whether a principal of another account can be allowed this KMS action, such as `kms:Decrypt`.
+#[must_use]
+pub fn works_across_accounts(action: &str) -> bool {
+    is_cross_account(&action.to_ascii_lowercase())
+}
+
 /// Whether the action needs no key.
 pub(super) fn is_without_key(action: &str) -> bool {
     WITHOUT_KEY.contains(&action)

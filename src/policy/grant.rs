@@ -75,7 +75,7 @@ impl fmt::Display for GrantOperation {
 }
 
 /// A set of operations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<GrantOperation>", into = "Vec<GrantOperation>")]
 pub struct GrantOperations(u32);
 
@@ -101,6 +101,12 @@ impl GrantOperations {
     /// The operations, in the order of [`GrantOperation::ALL`].
     pub fn iter(self) -> impl Iterator<Item = GrantOperation> {
         GrantOperation::ALL.iter().copied().filter(move |operation| self.contains(*operation))
+    }
+
+    /// With `operation`.
+    #[must_use]
+    pub fn with(self, operation: GrantOperation) -> Self {
+        Self(self.0 | Self::bit(operation))
     }
 
     fn bit(operation: GrantOperation) -> u32 {
@@ -166,6 +172,25 @@ fn holds_all(context: &EncryptionContext, pairs: &EncryptionContext) -> bool {
     })
 }
 
+impl GrantConstraint {
+    /// The pairs it asks for.
+    #[must_use]
+    pub fn pairs(&self) -> &EncryptionContext {
+        match self {
+            Self::EncryptionContextEquals(pairs) | Self::EncryptionContextSubset(pairs) => pairs,
+        }
+    }
+
+    /// Its name: the value of `kms:GrantConstraintType`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::EncryptionContextEquals(_) => "EncryptionContextEquals",
+            Self::EncryptionContextSubset(_) => "EncryptionContextSubset",
+        }
+    }
+}
+
 /// One live grant on the key in question.
 #[derive(Debug, Clone, Copy)]
 pub struct GrantFacts<'a> {
@@ -177,6 +202,8 @@ pub struct GrantFacts<'a> {
     pub grantee_id: Option<&'a str>,
     /// Who may retire it besides.
     pub retiring: Option<&'a PrincipalArn>,
+    /// The unique id of the retiring principal when the grant was made; none when it has none.
+    pub retiring_id: Option<&'a str>,
     /// The account in which it was made.
     pub issuing_account: Option<&'a AccountId>,
     /// What it allows.
@@ -250,7 +277,7 @@ pub(super) fn fit(
         // Retiring is the right of the retiring principal and of the creating account, whatever the operations.
         let retiring = grant
             .retiring
-            .map_or(GranteeMatch::None, |retiring| principal_match(retiring, None, request.principal));
+            .map_or(GranteeMatch::None, |one| principal_match(one, grant.retiring_id, request.principal));
         let creator = grant.issuing_account.is_some() && grant.issuing_account == request.principal.account();
         if !carries || grantee != GranteeMatch::Direct {
             let by_account = creator || (carries && grantee == GranteeMatch::Account);

@@ -32,6 +32,7 @@ mod trace;
 mod value;
 
 // The public interface is:
+pub use actions::works_across_accounts;
 pub use authorized::{Action, Authorized};
 pub use context::{ConditionContext, ContextValue};
 pub use decide::{decide, keeps_control};

@@ -429,6 +429,7 @@ impl Grant {
             grantee: &self.grantee,
             grantee_id: None,
             retiring: self.retiring.as_ref(),
+            retiring_id: None,
             issuing_account: resource.owner(),
             operations: self.operations,
             constraint: self.constraint.as_ref(),

@@ -3,10 +3,10 @@
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use super::{Account, Alias, Bucket, BucketName, Key, Object, ObjectKey, Row, RowId, Settings};
+use super::{Account, Alias, Bucket, BucketName, Grant, Key, Object, ObjectKey, Row, RowId, Settings};
 use crate::{
     iam::Identity,
-    model::{AccountId, AliasName, KeyArn, PrincipalArn},
+    model::{AccountId, AliasName, GrantId, KeyArn, PrincipalArn},
 };
 
 /// One change.
@@ -22,6 +22,10 @@ pub enum Change {
     PutAlias(Alias),
     /// An alias is gone.
     DeleteAlias(AccountId, AliasName),
+    /// A grant is made or has one more token.
+    PutGrant(Box<Grant>),
+    /// A grant is gone, and its tokens with it.
+    DeleteGrant(KeyArn, GrantId),
     /// A user or role is made or changed.
     PutIdentity(Box<Identity>),
     /// A user or role is gone.
@@ -67,6 +71,7 @@ pub(super) mod table {
     pub(in crate::world) const ACCOUNT: &str = "account";
     pub(in crate::world) const KEY: &str = "key";
     pub(in crate::world) const ALIAS: &str = "alias";
+    pub(in crate::world) const GRANT: &str = "grant";
     pub(in crate::world) const IDENTITY: &str = "identity";
     pub(in crate::world) const BUCKET: &str = "bucket";
     pub(in crate::world) const OBJECT: &str = "object";
@@ -78,6 +83,7 @@ pub const TABLES: &[&str] = &[
     table::ACCOUNT,
     table::KEY,
     table::ALIAS,
+    table::GRANT,
     table::IDENTITY,
     table::BUCKET,
     table::OBJECT,
@@ -100,6 +106,8 @@ impl Change {
             Self::EraseKey(arn) => delete(table::KEY, arn.to_string()),
             Self::PutAlias(alias) => put(table::ALIAS, alias_id(&alias.account, &alias.name), alias),
             Self::DeleteAlias(account, name) => delete(table::ALIAS, alias_id(account, name)),
+            Self::PutGrant(grant) => put(table::GRANT, grant_id(&grant.key, &grant.id), grant),
+            Self::DeleteGrant(key, id) => delete(table::GRANT, grant_id(key, id)),
             Self::PutIdentity(identity) => put(table::IDENTITY, identity.arn().to_string(), identity),
             Self::DeleteIdentity(arn) => delete(table::IDENTITY, arn.to_string()),
             Self::PutBucket(bucket) => put(table::BUCKET, bucket.name.to_string(), bucket),
@@ -120,6 +128,7 @@ impl Change {
             table::ACCOUNT => Self::PutAccount(read(row)?),
             table::KEY => Self::PutKey(read(row)?),
             table::ALIAS => Self::PutAlias(read(row)?),
+            table::GRANT => Self::PutGrant(read(row)?),
             table::IDENTITY => Self::PutIdentity(read(row)?),
             table::BUCKET => Self::PutBucket(read(row)?),
             table::OBJECT => Self::PutObject(read(row)?),
@@ -154,6 +163,10 @@ fn damaged(row: &Row, reason: &str) -> RowError {
 
 fn alias_id(account: &AccountId, name: &AliasName) -> String {
     format!("{account}:{name}")
+}
+
+fn grant_id(key: &KeyArn, id: &GrantId) -> String {
+    format!("{key}/{id}")
 }
 
 fn object_id(bucket: &BucketName, key: &ObjectKey) -> String {

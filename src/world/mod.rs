@@ -7,6 +7,7 @@
 mod account;
 mod bucket;
 mod change;
+mod grant;
 mod key;
 mod row;
 
@@ -18,12 +19,18 @@ use serde::{Deserialize, Serialize};
 pub use account::Account;
 pub use bucket::{Bucket, BucketName, Object, ObjectKey, ServerSideEncryption};
 pub use change::{Change, RowChange, RowError, TABLES};
+pub use grant::{Grant, GrantPrincipal};
 pub use key::{Key, KeyPolicy, Material, RotationSchedule};
 pub use row::{Row, RowId};
 
+use self::grant::Grants;
 use crate::{
     iam::{Identity, IdentityName},
-    model::{AccountId, AliasName, KeyArn, PrincipalArn, PrincipalKind, Region, Timestamp},
+    model::{
+        AccountId, AliasName, EncryptionContext, GrantId, GrantName, GrantToken, KeyArn, PrincipalArn,
+        PrincipalKind, Region, Timestamp,
+    },
+    policy::{GrantOperation, PrincipalFacts},
 };
 
 /// What holds for the keystore as a whole.
@@ -67,6 +74,7 @@ pub struct World {
     accounts: OrdMap<AccountId, Arc<Account>>,
     keys: OrdMap<KeyArn, Arc<Key>>,
     aliases: OrdMap<(AccountId, AliasName), Arc<Alias>>,
+    grants: Grants,
     identities: OrdMap<PrincipalArn, Arc<Identity>>,
     buckets: OrdMap<BucketName, Arc<Bucket>>,
     objects: OrdMap<(BucketName, ObjectKey), Arc<Object>>,
@@ -83,6 +91,7 @@ impl World {
             accounts: OrdMap::new(),
             keys: OrdMap::new(),
             aliases: OrdMap::new(),
+            grants: Grants::default(),
             identities: OrdMap::new(),
             buckets: OrdMap::new(),
             objects: OrdMap::new(),
@@ -114,6 +123,7 @@ impl World {
         let accounts = self.accounts.values().map(|account| Change::PutAccount(Account::clone(account)));
         let keys = self.keys.values().map(|key| Change::PutKey(Box::new(Key::clone(key))));
         let aliases = self.aliases.values().map(|alias| Change::PutAlias(Alias::clone(alias)));
+        let grants = self.grants.all().map(|grant| Change::PutGrant(Box::new(Grant::clone(grant))));
         let identities =
             self.identities.values().map(|one| Change::PutIdentity(Box::new(Identity::clone(one))));
         let buckets = self.buckets.values().map(|bucket| Change::PutBucket(Bucket::clone(bucket)));
@@ -122,6 +132,7 @@ impl World {
         let all = accounts
             .chain(keys)
             .chain(aliases)
+            .chain(grants)
             .chain(identities)
             .chain(buckets)
             .chain(objects)
@@ -164,6 +175,69 @@ impl World {
     /// The aliases that point to `key`.
     pub fn aliases_of<'a>(&'a self, key: &'a KeyArn) -> impl Iterator<Item = &'a Arc<Alias>> {
         self.aliases.values().filter(move |alias| alias.target == *key)
+    }
+
+    /// The grant with this id on this key.
+    #[must_use]
+    pub fn grant(&self, key: &KeyArn, id: &GrantId) -> Option<&Arc<Grant>> {
+        self.grants.get(key, id)
+    }
+
+    /// The grants on a key in the order of their ids, from the one after `after` on.
+    pub fn grants_on(&self, key: &KeyArn, after: Option<&GrantId>) -> impl Iterator<Item = &Arc<Grant>> {
+        self.grants.on_key(key, after)
+    }
+
+    /// How many grants a key has.
+    #[must_use]
+    pub fn grant_count(&self, key: &KeyArn) -> usize {
+        self.grants.count(key)
+    }
+
+    /// The grants on a key with this name.
+    pub fn grants_named<'a>(
+        &'a self,
+        key: &KeyArn,
+        name: &GrantName,
+    ) -> impl Iterator<Item = &'a Arc<Grant>> + use<'a> {
+        self.grants.named(key, name)
+    }
+
+    /// The living grant that this token names.
+    #[must_use]
+    pub fn grant_of_token(&self, token: &GrantToken) -> Option<&Arc<Grant>> {
+        self.grants.of_token(token)
+    }
+
+    /// The grants on any key that name this retiring principal, by key and id, from the one after `after` on.
+    pub fn grants_retired_by(
+        &self,
+        retiring: &PrincipalArn,
+        after: Option<&(KeyArn, GrantId)>,
+    ) -> impl Iterator<Item = &Arc<Grant>> {
+        self.grants.retired_by(retiring, after)
+    }
+
+    /// The grants on a key that name the caller, its role or its account as grantee: what an explanation shows.
+    pub fn grants_naming<'a>(
+        &'a self,
+        key: &KeyArn,
+        caller: &PrincipalFacts,
+    ) -> impl Iterator<Item = &'a Arc<Grant>> + use<'a> {
+        self.grants.naming(key, caller)
+    }
+
+    /// Grants on a key among which one lets the caller do `operation`, if any does: what a decision looks at. `context` is
+    /// the request's encryption context; for CreateGrant, that of the constraint of the grant to be made.
+    #[must_use]
+    pub fn grants_for(
+        &self,
+        key: &KeyArn,
+        caller: &PrincipalFacts,
+        operation: GrantOperation,
+        context: Option<&EncryptionContext>,
+    ) -> Vec<&Arc<Grant>> {
+        self.grants.candidates(key, caller, operation, context)
     }
 
     /// The user or role with this ARN, or the role whose session this ARN names.
@@ -246,6 +320,8 @@ impl World {
             Change::DeleteAlias(account, name) => {
                 self.aliases.remove(&(account.clone(), name.clone()));
             }
+            Change::PutGrant(grant) => self.grants.put(&Arc::new(Grant::clone(grant))),
+            Change::DeleteGrant(key, id) => self.grants.remove(key, id),
             Change::PutIdentity(identity) => {
                 self.identities.insert(identity.arn().clone(), Arc::new(Identity::clone(identity)));
             }
@@ -279,6 +355,7 @@ impl World {
 
     fn erase_key(&mut self, arn: &KeyArn) {
         self.forget_due(arn);
+        self.grants.remove_all_on(arn);
         self.keys.remove(arn);
     }
 
