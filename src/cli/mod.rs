@@ -11,7 +11,11 @@ mod complete;
 mod decrypt;
 mod demo;
 mod encrypt;
+#[cfg(feature = "server")]
+mod endpoint;
 mod error;
+#[cfg(feature = "server")]
+mod exec;
 pub mod exit;
 mod global;
 mod init;
@@ -23,6 +27,8 @@ mod output;
 mod progress;
 mod reference;
 mod s3;
+#[cfg(feature = "server")]
+mod serve;
 mod simulate;
 mod stream;
 mod tiers;
@@ -72,6 +78,10 @@ enum Command {
     Inspect(inspect::Inspect),
     #[command(subcommand)]
     S3(s3::S3),
+    #[cfg(feature = "server")]
+    Serve(serve::Serve),
+    #[cfg(feature = "server")]
+    Exec(exec::Exec),
     Tiers(tiers::Tiers),
     Simulate(simulate::Simulate),
     #[command(subcommand)]
@@ -87,8 +97,12 @@ enum Command {
 impl Command {
     fn run(&self, global: &Global) -> Result<Exit, CommandError> {
         match self {
-            // The one command whose answer is its exit code.
+            // The commands whose answer is their exit code.
             Self::Simulate(command) => return command.run(global),
+            #[cfg(feature = "server")]
+            Self::Exec(command) => return command.run(global),
+            #[cfg(feature = "server")]
+            Self::Serve(command) => command.run(global),
             Self::Demo(command) => command.run(global),
             Self::Init(command) => command.run(global),
             Self::Apply(command) => command.run(global),
