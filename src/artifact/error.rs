@@ -96,6 +96,16 @@ impl ArtifactError {
         }
     }
 
+    /// Why what was opened or sealed could not be written, when that is the failure.
+    pub(super) fn write_error(&self) -> Option<&io::Error> {
+        match self {
+            Self::Unwritable { source, .. }
+            | Self::Seal(SealError::Write(source))
+            | Self::Open(OpenMessageError::Write(source)) => Some(source),
+            _ => None,
+        }
+    }
+
     /// The class of the failure.
     #[must_use]
     pub fn class(&self) -> ErrorClass {

@@ -42,6 +42,7 @@
 
 mod endpoint;
 mod error;
+pub mod folder;
 mod input;
 mod key_file;
 mod output;

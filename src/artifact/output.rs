@@ -11,6 +11,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::CWD;
 use tempfile::{NamedTempFile, TempPath};
 
 use super::{ArtifactError, input::expect_file};
@@ -60,7 +61,7 @@ impl OutputFile {
             }
         }
         let directory = directory_of(target);
-        let draft = match nameless::create(directory, readers.mode()) {
+        let draft = match nameless::create(CWD, directory, readers.mode()) {
             Some(file) => Draft::Nameless(file),
             None => Draft::Named(
                 for_the_time_being()
@@ -105,11 +106,11 @@ impl Draft {
         match self {
             Self::Named(file) if replace => file.persist(target).map(drop).map_err(|error| error.error),
             Self::Named(file) => file.persist_noclobber(target).map(drop).map_err(|error| error.error),
-            Self::Nameless(file) => match nameless::link(&file, target) {
+            Self::Nameless(file) => match nameless::link(&file, CWD, target) {
                 // A link never replaces a file; a rename does.
                 Err(error) if replace && error.kind() == io::ErrorKind::AlreadyExists => {
                     let named = for_the_time_being()
-                        .make_in(directory_of(target), |path| nameless::link(&file, path))?;
+                        .make_in(directory_of(target), |path| nameless::link(&file, CWD, path))?;
                     let path: TempPath = named.into_temp_path();
                     path.persist(target).map_err(|error| error.error)
                 }
@@ -128,37 +129,42 @@ fn for_the_time_being() -> tempfile::Builder<'static, 'static> {
 
 /// Files without a name.
 #[cfg(target_os = "linux")]
-mod nameless {
-    use std::{fs::File, io, os::fd::AsRawFd, path::Path};
+pub(super) mod nameless {
+    use std::{
+        fs::File,
+        io,
+        os::fd::{AsFd, AsRawFd},
+        path::Path,
+    };
 
     use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 
-    /// A new file in this directory; none where the file system has no such files.
-    pub(super) fn create(directory: &Path, mode: u32) -> Option<File> {
+    /// A new file in this directory, whose path begins at `base`; none where the file system has no such files.
+    pub(in crate::artifact) fn create(base: impl AsFd, directory: &Path, mode: u32) -> Option<File> {
         if !Path::new("/proc/self/fd").is_dir() {
             return None;
         }
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        rustix::fs::open(directory, flags, Mode::from_raw_mode(mode)).map(File::from).ok()
+        rustix::fs::openat(base, directory, flags, Mode::from_raw_mode(mode)).map(File::from).ok()
     }
 
-    /// Gives the file a name (open(2), `O_TMPFILE`).
-    pub(super) fn link(file: &File, name: &Path) -> io::Result<()> {
+    /// Gives the file a name, whose path begins at `base` (open(2), `O_TMPFILE`).
+    pub(in crate::artifact) fn link(file: &File, base: impl AsFd, name: &Path) -> io::Result<()> {
         let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
-        Ok(rustix::fs::linkat(CWD, unnamed, CWD, name, AtFlags::SYMLINK_FOLLOW)?)
+        Ok(rustix::fs::linkat(CWD, unnamed, base, name, AtFlags::SYMLINK_FOLLOW)?)
     }
 }
 
 /// There are none on this system.
 #[cfg(not(target_os = "linux"))]
-mod nameless {
-    use std::{fs::File, io, path::Path};
+pub(super) mod nameless {
+    use std::{fs::File, io, os::fd::AsFd, path::Path};
 
-    pub(super) fn create(_: &Path, _: u32) -> Option<File> {
+    pub(in crate::artifact) fn create(_: impl AsFd, _: &Path, _: u32) -> Option<File> {
         None
     }
 
-    pub(super) fn link(_: &File, _: &Path) -> io::Result<()> {
+    pub(in crate::artifact) fn link(_: &File, _: impl AsFd, _: &Path) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }

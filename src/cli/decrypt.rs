@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{
     error::CommandError,
+    folder::{self, SelectionArgs, message_id},
     global::Global,
     keyring::OpeningKeys,
     output,
@@ -14,19 +15,20 @@ use super::{
 };
 use crate::{
     artifact::{self, Done},
-    envelope::{Keyring, OpenOptions, Opened},
+    envelope::{Keyring, MessageId, OpenOptions, Opened},
     keystore::Keystore,
 };
 
-/// Decrypt a file
+/// Decrypt a file or folder
 ///
 /// Example: keystead decrypt model.safetensors.sealed --as user/alice
 ///
 /// By default x.sealed becomes x. Nothing appears under that name before the last frame is verified. Contexts that are
-/// given must be in the message. `-` is standard input or output.
+/// given must be in the message. `-` is standard input or output. A folder must be what its manifest says, and comes back
+/// with modes and times.
 #[derive(Debug, Args)]
 pub(super) struct Decrypt {
-    /// The file, or `-`
+    /// The file or folder, or `-`
     #[arg(value_name = "PATH")]
     path: PathBuf,
     #[command(flatten)]
@@ -37,29 +39,52 @@ pub(super) struct Decrypt {
     /// Replace the output if it exists
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    selection: SelectionArgs,
+    /// The message id that a folder's manifest must have: then the folder as a whole is not rolled back either
+    #[arg(long, value_name = "ID", value_parser = message_id)]
+    manifest_id: Option<MessageId>,
 }
 
 impl Decrypt {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
         let options =
             OpenOptions { required_context: self.keys.required_context()?, ..OpenOptions::default() };
-        let opened = self.keys.with(global, |keystore, keyring| self.open(keystore, keyring, &options))?;
-        tell(global, &opened)
+        self.keys.with(global, |keystore, keyring| self.open(global, keystore, keyring, &options))
     }
 
     fn open(
         &self,
+        global: &Global,
         keystore: Option<&Keystore>,
         keyring: &dyn Keyring,
         options: &OpenOptions,
-    ) -> Result<Done<Opened>, CommandError> {
-        let mut meter = Meter::new();
-        let progress = &mut |progress| meter.update(progress);
-        with_source(&self.path, |source| {
+    ) -> Result<(), CommandError> {
+        if self.path.is_dir() {
+            let paths = (self.path.as_path(), self.output.as_deref());
+            return folder::open(
+                global,
+                paths,
+                &self.selection,
+                self.manifest_id,
+                keystore,
+                keyring,
+                options,
+            );
+        }
+        self.selection.expect_none()?;
+        if self.manifest_id.is_some() {
+            return Err(CommandError::usage("`--manifest-id` is for folders, and this is none"));
+        }
+        let meter = Meter::new(global);
+        let progress = &mut |progress| meter.update(&self.path, progress);
+        let opened = with_source(&self.path, |source| {
             with_target(&self.path, self.output.as_deref(), keystore, artifact::opened_name, |target| {
                 Ok(artifact::open(source, target, self.force, keyring, options, progress)?)
             })
-        })
+        })?;
+        drop(meter);
+        tell(global, &opened)
     }
 }
 

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{
     error::CommandError,
+    folder::{self, SelectionArgs},
     global::Global,
     keyring::{ContextArgs, RawAes, keyrings},
     output,
@@ -13,22 +14,26 @@ use super::{
     stream::{with_source, with_target},
 };
 use crate::{
-    artifact::{self, Done},
+    artifact::{
+        self, Done,
+        folder::{FolderError, RESERVED_CONTEXT_PREFIX},
+    },
     crypto::random::SystemRandom,
     envelope::{FrameLength, Keyring, KmsKeyring, MultiKeyring, SealOptions, Sealed},
     keystore::Keystore,
     model::{KeyRef, ParseError},
 };
 
-/// Encrypt a file
+/// Encrypt a file or folder
 ///
 /// Example: keystead encrypt model.safetensors --key alias/models --context project=tour
 ///
 /// The result is an AWS Encryption SDK message, by default in FILE.sealed. Any of the given keys opens it. `-` is
-/// standard input or output.
+/// standard input or output. Of a folder, each file becomes a message in a folder of the same shape, with a manifest
+/// beside them.
 #[derive(Debug, Args)]
 pub(super) struct Encrypt {
-    /// The file, or `-`
+    /// The file or folder, or `-`
     #[arg(value_name = "PATH")]
     path: PathBuf,
     /// A KMS key: id, ARN, alias name or alias ARN; repeatable
@@ -48,6 +53,8 @@ pub(super) struct Encrypt {
     /// How many bytes each frame holds
     #[arg(long, value_name = "BYTES", default_value = "1048576", value_parser = frame_length)]
     frame_length: FrameLength,
+    #[command(flatten)]
+    selection: SelectionArgs,
 }
 
 fn frame_length(text: &str) -> Result<FrameLength, ParseError> {
@@ -62,11 +69,11 @@ impl Encrypt {
             ..SealOptions::default()
         };
         let raw = keyrings(&self.raw_aes)?;
-        let sealed = match self.keys.split_first() {
+        match self.keys.split_first() {
             None => {
                 let mut raw = raw.into_iter();
                 let first = raw.next().ok_or_else(|| CommandError::usage("no key was given"))?;
-                self.seal(None, &raw.fold(MultiKeyring::new(first), MultiKeyring::with), &options)?
+                self.seal(global, None, &raw.fold(MultiKeyring::new(first), MultiKeyring::with), &options)
             }
             Some((first, others)) => {
                 let (keystore, caller) = global.session()?;
@@ -74,28 +81,41 @@ impl Encrypt {
                 let keyring =
                     others.iter().cloned().fold(KmsKeyring::new(&kms, first.clone()), KmsKeyring::with);
                 self.seal(
+                    global,
                     Some(&keystore),
                     &raw.into_iter().fold(MultiKeyring::new(keyring), MultiKeyring::with),
                     &options,
-                )?
+                )
             }
-        };
-        tell(global, sealed.path.as_deref(), &sealed)
+        }
     }
 
     fn seal(
         &self,
+        global: &Global,
         keystore: Option<&Keystore>,
         keyring: &dyn Keyring,
         options: &SealOptions,
-    ) -> Result<Done<Sealed>, CommandError> {
-        let mut meter = Meter::new();
-        let progress = &mut |progress| meter.update(progress);
-        with_source(&self.path, |source| {
+    ) -> Result<(), CommandError> {
+        if self.path.is_dir() {
+            let paths = (self.path.as_path(), self.output.as_deref());
+            return folder::seal(global, paths, &self.selection, keystore, keyring, options);
+        }
+        self.selection.expect_none()?;
+        if let Some((key, _)) =
+            options.context.iter().find(|(key, _)| key.starts_with(RESERVED_CONTEXT_PREFIX))
+        {
+            return Err(FolderError::ReservedContextKey { key: key.into() }.into());
+        }
+        let meter = Meter::new(global);
+        let progress = &mut |progress| meter.update(&self.path, progress);
+        let sealed = with_source(&self.path, |source| {
             with_target(&self.path, self.output.as_deref(), keystore, artifact::sealed_name, |target| {
                 Ok(artifact::seal(source, target, self.force, keyring, options, &mut SystemRandom, progress)?)
             })
-        })
+        })?;
+        drop(meter);
+        tell(global, sealed.path.as_deref(), &sealed)
     }
 }
 

@@ -17,12 +17,14 @@ mod error;
 #[cfg(feature = "server")]
 mod exec;
 pub mod exit;
+mod folder;
 mod global;
 mod init;
 mod inspect;
 mod key;
 mod keyring;
 mod keystore;
+mod list;
 mod output;
 mod progress;
 mod reference;
@@ -32,6 +34,7 @@ mod serve;
 mod simulate;
 mod stream;
 mod tiers;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -76,6 +79,8 @@ enum Command {
     Encrypt(encrypt::Encrypt),
     Decrypt(decrypt::Decrypt),
     Inspect(inspect::Inspect),
+    Verify(verify::Verify),
+    List(list::List),
     #[command(subcommand)]
     S3(s3::S3),
     #[cfg(feature = "server")]
@@ -111,6 +116,8 @@ impl Command {
             Self::Encrypt(command) => command.run(global),
             Self::Decrypt(command) => command.run(global),
             Self::Inspect(command) => command.run(global),
+            Self::Verify(command) => command.run(global),
+            Self::List(command) => command.run(global),
             Self::S3(command) => command.run(global),
             Self::Tiers(command) => command.run(global),
             Self::Clock(command) => command.run(global),

@@ -1,56 +1,310 @@
-//! A progress bar on standard error, when that is a terminal and the work takes more than a second.
+//! How far a command has come, once it takes more than a second: bars on standard error when that is a terminal, events
+//! there when `--json` is given, and else nothing.
+//!
+//! An event is one line of JSON, at most one each second; `docs/folders.md` has its shape. Ctrl-C asks the work on a folder
+//! to stop where it leaves nothing half done; a second Ctrl-C ends the process at once.
 
 use std::{
-    io::IsTerminal,
+    collections::BTreeMap,
+    io::{self, IsTerminal},
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde::Serialize;
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    flag,
+};
 
-use crate::artifact::Progress;
+use super::{error::CommandError, global::Global, output};
+use crate::artifact::{
+    Progress,
+    folder::{FolderEvent, Watch},
+};
 
-/// Work that is done sooner shows nothing.
+/// Work that is done sooner shows nothing; so does a file that is.
 const QUIET_FIRST: Duration = Duration::from_secs(1);
+/// The time between two events.
+const BETWEEN_EVENTS: Duration = Duration::from_secs(1);
+/// The longest path beside a bar.
+const PATH_CHARACTERS_MAX: usize = 28;
 
-/// Shows how far a transfer has come.
+/// Shows how far the work has come.
 pub(super) struct Meter {
+    state: Mutex<State>,
+    stop: Arc<AtomicBool>,
+}
+
+/// In what form.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Bars,
+    Events,
+    Nothing,
+}
+
+struct State {
+    form: Form,
     began: Instant,
-    terminal: bool,
+    last_event: Option<Instant>,
+    files: usize,
+    files_total: usize,
+    bytes: u64,
+    bytes_total: Option<u64>,
+    active: BTreeMap<usize, Active>,
+    bars: Option<(MultiProgress, ProgressBar)>,
+}
+
+/// A file that is being worked on.
+struct Active {
+    path: String,
+    began: Instant,
+    bytes: u64,
+    bytes_total: Option<u64>,
     bar: Option<ProgressBar>,
 }
 
+/// What `--json` says of the work under way.
+#[derive(Serialize)]
+struct Event<'state> {
+    event: &'static str,
+    files: usize,
+    files_total: usize,
+    bytes: u64,
+    bytes_total: Option<u64>,
+    bytes_per_second: u64,
+    seconds_left: Option<u64>,
+    active: Vec<ActiveFile<'state>>,
+}
+
+#[derive(Serialize)]
+struct ActiveFile<'state> {
+    path: &'state str,
+    bytes: u64,
+    bytes_total: Option<u64>,
+}
+
 impl Meter {
-    pub(super) fn new() -> Self {
-        Self { began: Instant::now(), terminal: std::io::stderr().is_terminal(), bar: None }
+    /// A meter for whatever comes.
+    pub(super) fn new(global: &Global) -> Self {
+        let form = match (global.json, io::stderr().is_terminal()) {
+            (true, _) => Form::Events,
+            (false, true) => Form::Bars,
+            (false, false) => Form::Nothing,
+        };
+        Self { state: Mutex::new(State::new(form, Instant::now())), stop: Arc::default() }
     }
 
-    /// Takes note of progress.
-    pub(super) fn update(&mut self, progress: Progress) {
-        if !self.terminal || (self.bar.is_none() && self.began.elapsed() < QUIET_FIRST) {
-            return;
+    /// A meter for the work on a folder, which Ctrl-C stops.
+    pub(super) fn of_folder(global: &Global) -> Result<Self, CommandError> {
+        let meter = Self::new(global);
+        for signal in [SIGINT, SIGTERM] {
+            // The second time the flag is set already, and the process ends as it would have the first time.
+            flag::register_conditional_default(signal, Arc::clone(&meter.stop))?;
+            flag::register(signal, Arc::clone(&meter.stop))?;
         }
-        let bar = self.bar.get_or_insert_with(|| bar(progress.total_bytes));
-        bar.set_position(progress.done_bytes);
+        Ok(meter)
+    }
+
+    /// Takes note of how far the work on the one file at `path` has come.
+    pub(super) fn update(&self, path: &Path, progress: Progress) {
+        let mut state = self.state();
+        if state.active.is_empty() {
+            state.plan(1, progress.total_bytes);
+            state.begin(0, path.display().to_string(), progress.total_bytes, Instant::now());
+        }
+        let more = progress.done_bytes.saturating_sub(state.bytes);
+        state.advance(0, more, Instant::now());
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Meter {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
+impl Watch for Meter {
+    fn hear(&self, event: FolderEvent<'_>) {
+        let mut state = self.state();
+        match event {
+            FolderEvent::Planned { files, bytes } => state.plan(files, Some(bytes)),
+            FolderEvent::Began { file, path, bytes } => {
+                state.begin(file, path.to_string(), Some(bytes), Instant::now());
+            }
+            FolderEvent::Advanced { file, bytes } => state.advance(file, bytes, Instant::now()),
+            FolderEvent::Ended { file } => state.end(file),
+        }
+    }
+
+    fn stops(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+impl State {
+    fn new(form: Form, began: Instant) -> Self {
+        Self {
+            form,
+            began,
+            last_event: None,
+            files: 0,
+            files_total: 0,
+            bytes: 0,
+            bytes_total: None,
+            active: BTreeMap::new(),
+            bars: None,
+        }
+    }
+
+    fn plan(&mut self, files: usize, bytes: Option<u64>) {
+        (self.files_total, self.bytes_total) = (files, bytes);
+    }
+
+    fn begin(&mut self, file: usize, path: String, bytes_total: Option<u64>, now: Instant) {
+        self.active.insert(file, Active { path, began: now, bytes: 0, bytes_total, bar: None });
+    }
+
+    fn end(&mut self, file: usize) {
+        self.files += 1;
+        if let Some(bar) = self.active.remove(&file).and_then(|active| active.bar) {
             bar.finish_and_clear();
         }
+    }
+
+    fn advance(&mut self, file: usize, bytes: u64, now: Instant) {
+        self.bytes += bytes;
+        if let Some(active) = self.active.get_mut(&file) {
+            active.bytes += bytes;
+        }
+        if now.duration_since(self.began) < QUIET_FIRST {
+            return;
+        }
+        match self.form {
+            Form::Nothing => {}
+            Form::Bars => self.draw(now),
+            Form::Events => {
+                if self.last_event.is_none_or(|last| now.duration_since(last) >= BETWEEN_EVENTS) {
+                    self.last_event = Some(now);
+                    if let Ok(line) = serde_json::to_string(&self.event(now)) {
+                        output::say(&line);
+                    }
+                }
+            }
+        }
+    }
+
+    fn event(&self, now: Instant) -> Event<'_> {
+        let millis = u64::try_from(now.duration_since(self.began).as_millis()).unwrap_or(u64::MAX).max(1);
+        let rate = self.bytes.saturating_mul(1000) / millis;
+        let left = self.bytes_total.map(|total| total.saturating_sub(self.bytes));
+        let active = self.active.values().map(|active| ActiveFile {
+            path: &active.path,
+            bytes: active.bytes,
+            bytes_total: active.bytes_total,
+        });
+        Event {
+            event: "progress",
+            files: self.files,
+            files_total: self.files_total,
+            bytes: self.bytes,
+            bytes_total: self.bytes_total,
+            bytes_per_second: rate,
+            seconds_left: left.and_then(|left| left.checked_div(rate)),
+            active: active.collect(),
+        }
+    }
+
+    fn draw(&mut self, now: Instant) {
+        let (several, total) = (self.files_total > 1, self.bytes_total);
+        let (bars, all) = self.bars.get_or_insert_with(|| {
+            let bars = MultiProgress::new();
+            let all = bars.add(bar(total));
+            (bars, all)
+        });
+        all.set_position(self.bytes);
+        if !several {
+            return;
+        }
+        all.set_message(format!("{} of {} files", self.files, self.files_total));
+        for active in
+            self.active.values_mut().filter(|active| now.duration_since(active.began) >= QUIET_FIRST)
+        {
+            let shown = active.bar.get_or_insert_with(|| {
+                let shown = bars.add(bar(active.bytes_total));
+                shown.set_message(shortened(&active.path));
+                shown
+            });
+            shown.set_position(active.bytes);
+        }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        let bars = self.active.values().filter_map(|active| active.bar.as_ref());
+        bars.chain(self.bars.iter().map(|(_, all)| all)).for_each(ProgressBar::finish_and_clear);
+    }
+}
+
+/// The end of a path, which tells more than its beginning.
+fn shortened(path: &str) -> String {
+    let path = output::printable(path);
+    let count = path.chars().count();
+    match count.checked_sub(PATH_CHARACTERS_MAX) {
+        None | Some(0) => path.into_owned(),
+        Some(more) => format!("…{}", path.chars().skip(more + 1).collect::<String>()),
     }
 }
 
 fn bar(total: Option<u64>) -> ProgressBar {
     let (bar, template) = match total {
-        Some(total) => {
-            (ProgressBar::new(total), "{bar:30} {bytes:>10} of {total_bytes}  {bytes_per_sec}  {eta} left")
-        }
-        None => (ProgressBar::new_spinner(), "{spinner} {bytes}  {bytes_per_sec}"),
+        Some(total) => (
+            ProgressBar::new(total),
+            "{bar:20} {bytes:>10} of {total_bytes}  {bytes_per_sec}  {eta} left  {msg}",
+        ),
+        None => (ProgressBar::new_spinner(), "{spinner} {bytes}  {bytes_per_sec}  {msg}"),
     };
     match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_tells_bytes_rate_and_time_left_for_each_file_and_for_all() {
+        let began = Instant::now();
+        let mut state = State::new(Form::Nothing, began);
+        state.plan(3, Some(1000));
+        state.begin(0, "a".into(), Some(100), began);
+        state.begin(1, "b/c".into(), Some(900), began);
+        state.advance(0, 100, began);
+        state.end(0);
+        state.advance(1, 300, began + Duration::from_secs(2));
+        let event = serde_json::to_value(state.event(began + Duration::from_secs(2))).unwrap();
+        let expected = serde_json::json!({
+            "event": "progress", "files": 1, "files_total": 3, "bytes": 400, "bytes_total": 1000,
+            "bytes_per_second": 200, "seconds_left": 3,
+            "active": [{"path": "b/c", "bytes": 300, "bytes_total": 900}],
+        });
+        assert_eq!(event, expected);
+        let unknown = State::new(Form::Nothing, began).event(began).seconds_left;
+        assert_eq!(unknown, None);
+    }
+
+    #[test]
+    fn a_long_path_keeps_its_end() {
+        assert_eq!(shortened("a/b"), "a/b");
+        let long = shortened(&format!("{}/the-end", "x".repeat(100)));
+        assert!(long.starts_with('…') && long.ends_with("/the-end"), "{long}");
+        assert_eq!(long.chars().count(), PATH_CHARACTERS_MAX);
     }
 }

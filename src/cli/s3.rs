@@ -159,12 +159,17 @@ impl Cp {
                 let encryption = self.encryption()?;
                 let key = uri.object_key(Some(file.as_path()).filter(|file| *file != Path::new("-")))?;
                 let (keystore, caller) = global.session()?;
-                upload(&keystore, &caller, file, PutObject::new(uri.bucket.clone(), key, encryption))
+                upload(
+                    global,
+                    (&keystore, &caller),
+                    file,
+                    PutObject::new(uri.bucket.clone(), key, encryption),
+                )
             }
             (Place::Object(uri), Place::Local(target)) => {
                 let key = uri.object_key(None)?;
                 let (keystore, caller) = global.session()?;
-                download(&keystore, &caller, GetObject::new(uri.bucket.clone(), key), target)
+                download(global, (&keystore, &caller), GetObject::new(uri.bucket.clone(), key), target)
             }
             _ => Err(CommandError::usage("one end must be an S3 URI and the other a file or `-`")),
         }
@@ -183,25 +188,38 @@ impl Cp {
     }
 }
 
-fn upload(keystore: &Keystore, caller: &Caller, file: &Path, put: PutObject) -> Result<(), CommandError> {
-    let mut meter = Meter::new();
+fn upload(
+    global: &Global,
+    (keystore, caller): (&Keystore, &Caller),
+    file: &Path,
+    put: PutObject,
+) -> Result<(), CommandError> {
+    let meter = Meter::new(global);
     let target = format!("s3://{}/{}", put.bucket, put.key);
     let object = with_source(file, |source| {
-        keystore.s3().put_object(caller, put, source, &mut |progress| meter.update(progress))
+        keystore.s3().put_object(caller, put, source, &mut |progress| meter.update(file, progress))
     })?;
     drop(meter);
     output::say(&format!("upload: {} to {target}, encrypted {}", file.display(), under(&object)));
     Ok(())
 }
 
-fn download(keystore: &Keystore, caller: &Caller, get: GetObject, target: &Path) -> Result<(), CommandError> {
+fn download(
+    global: &Global,
+    (keystore, caller): (&Keystore, &Caller),
+    get: GetObject,
+    target: &Path,
+) -> Result<(), CommandError> {
     let name = get.key.as_str().rsplit('/').next().unwrap_or_default().to_owned();
     let target = if target.is_dir() { target.join(name) } else { target.to_path_buf() };
     let source = format!("s3://{}/{}", get.bucket, get.key);
-    let mut meter = Meter::new();
+    let meter = Meter::new(global);
+    let target_path = target.clone();
     with_target(&target, Some(&target), Some(keystore), artifact::opened_name, |target| {
         // As with the `aws` command, a file that is there is replaced; only at the end, and whole.
-        Ok(keystore.s3().get_object(caller, get, target, true, &mut |progress| meter.update(progress))?)
+        Ok(keystore
+            .s3()
+            .get_object(caller, get, target, true, &mut |progress| meter.update(&target_path, progress))?)
     })?;
     drop(meter);
     output::say(&format!("download: {source} to {}", target.display()));

@@ -34,12 +34,8 @@ pub(super) fn with_target<T>(
     let stream = Path::new(STREAM);
     // A name that cannot be made is the transfer's to complain of.
     let file = output.map(Path::to_path_buf).or_else(|| beside(input).ok());
-    if let (Some(file), Some(keystore)) = (&file, keystore)
-        && file != stream
-        && keystore.owns(file)
-    {
-        let message = format!("`{}` is among the keystore's own files", file.display());
-        return Err(CommandError::usage(message).hint("write elsewhere: `-o OUT`"));
+    if let Some(file) = file.filter(|file| file != stream) {
+        expect_not_the_keystores(&file, keystore)?;
     }
     match output {
         Some(output) if output != stream => work(Target::File(output)),
@@ -52,5 +48,16 @@ pub(super) fn with_target<T>(
             }
             work(Target::Stream(&mut stdout))
         }
+    }
+}
+
+/// Refuses to write over the files of an open keystore.
+pub(super) fn expect_not_the_keystores(path: &Path, keystore: Option<&Keystore>) -> Result<(), CommandError> {
+    match keystore {
+        Some(keystore) if keystore.owns(path) => {
+            let message = format!("`{}` is among the keystore's own files", path.display());
+            Err(CommandError::usage(message).hint("write elsewhere: `-o OUT`"))
+        }
+        _ => Ok(()),
     }
 }
