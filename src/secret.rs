@@ -96,6 +96,21 @@ impl SecretBytes {
     }
 }
 
+impl<const N: usize> From<&SecretArray<N>> for SecretBytes {
+    fn from(secret: &SecretArray<N>) -> Self {
+        secret.0.as_slice().into()
+    }
+}
+
+/// When there are exactly `N` bytes.
+impl<const N: usize> TryFrom<&SecretBytes> for SecretArray<N> {
+    type Error = ();
+
+    fn try_from(bytes: &SecretBytes) -> Result<Self, ()> {
+        Self::from_slice(&bytes.0).ok_or(())
+    }
+}
+
 impl From<&[u8]> for SecretBytes {
     fn from(bytes: &[u8]) -> Self {
         Self(bytes.to_vec())

@@ -101,6 +101,7 @@ const EXPOSES_SECRETS: &[(&str, &str)] = &[
     ("src/crypto/frame.rs", "AES-GCM takes key bytes"),
     ("src/crypto/kdf.rs", "HKDF takes key bytes"),
     ("src/crypto/password.rs", "Argon2id takes the passphrase"),
+    ("src/crypto/rsa.rs", "RSA takes and gives plaintexts"),
     ("src/crypto/signature.rs", "Ed25519 takes the seed"),
     ("src/kms/client.rs", "a data key is encrypted for one more recipient"),
     ("src/kms/data_keys.rs", "a new data key is sealed for its owner"),

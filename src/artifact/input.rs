@@ -39,16 +39,15 @@ impl InputFile {
             .is_ok_and(|other| (other.dev(), other.ino()) == (self.before.dev(), self.before.ino()))
     }
 
-    /// Makes sure that the file is what it was when it was opened: by its size, its time of change to the nanosecond, and
-    /// how many bytes were read of it. A change within one tick of the file system's clock that keeps the size goes
+    /// Makes sure that the file is what it was when it was opened: by its size and its time of change to the nanosecond. A change within one tick of the file system's clock that keeps the size goes
     /// unnoticed.
-    pub(super) fn expect_unchanged(&self, bytes_read: u64) -> Result<(), ArtifactError> {
+    pub(super) fn expect_unchanged(&self) -> Result<(), ArtifactError> {
         let after = self
             .file
             .metadata()
             .map_err(|source| ArtifactError::Unreadable { path: self.path.clone(), source })?;
         let state = |metadata: &Metadata| (metadata.len(), metadata.mtime(), metadata.mtime_nsec());
-        if state(&self.before) == state(&after) && bytes_read == after.len() {
+        if state(&self.before) == state(&after) {
             Ok(())
         } else {
             Err(ArtifactError::Changed { path: self.path.clone() })

@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, File, Permissions},
-    io::{self, Write},
+    io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
@@ -76,6 +76,11 @@ impl OutputFile {
     /// The name that the file is to have.
     pub(super) fn target(&self) -> &Path {
         &self.target
+    }
+
+    /// The file, to be written.
+    pub(super) fn file(&self) -> &File {
+        self.draft.file()
     }
 
     /// Gives the file its name, once every byte of it is on the disk.
@@ -172,16 +177,6 @@ pub(super) mod nameless {
 /// Without the name for the time being, which says nothing to a user.
 fn plain(error: io::Error) -> io::Error {
     error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
-}
-
-impl Write for OutputFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.draft.file().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 fn directory_of(target: &Path) -> &Path {

@@ -1,6 +1,7 @@
 //! Sealing and opening artifacts, from file or stream to file or stream.
 
 use std::{
+    fs::File,
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
@@ -52,10 +53,16 @@ pub fn seal(
     let mut input = Input::of(source, progress)?;
     let output = input.output_for(target, replace, Readers::AsUmask, sealed_name)?;
     output.fill(|writer, target| {
-        let sealed = envelope::seal(&mut input, writer, keyring, options, random)
-            .map_err(|error| ArtifactError::from(error).naming(input.path.as_deref(), target))?;
+        let sealed = if let (OpenSource::File(source), Writer::File(file)) = (&input.source, &writer) {
+            let (bytes, heard) =
+                (source.bytes(), &mut hearing(&mut input.bytes_read, input.progress, source));
+            envelope::seal_at(&source.file, bytes, *file, keyring, options, random, heard)
+        } else {
+            envelope::seal(&mut input, writer, keyring, options, random)
+        };
+        // A source that changed fails in many ways, and this is why.
         input.expect_unchanged()?;
-        Ok(sealed)
+        sealed.map_err(|error| ArtifactError::from(error).naming(input.path.as_deref(), target))
     })
 }
 
@@ -76,8 +83,14 @@ pub fn open(
     let mut input = Input::of(source, progress)?;
     let output = input.output_for(target, replace, Readers::Owner, opened_name)?;
     output.fill(|writer, target| {
-        envelope::open(&mut input, writer, keyring, options)
-            .map_err(|error| ArtifactError::from(error).naming(input.path.as_deref(), target))
+        let opened = if let (OpenSource::File(source), Writer::File(file)) = (&input.source, &writer) {
+            let (bytes, heard) =
+                (source.bytes(), &mut hearing(&mut input.bytes_read, input.progress, source));
+            envelope::open_at(&source.file, bytes, *file, keyring, options, heard)
+        } else {
+            envelope::open(&mut input, writer, keyring, options)
+        };
+        opened.map_err(|error| ArtifactError::from(error).naming(input.path.as_deref(), target))
     })
 }
 
@@ -87,6 +100,15 @@ struct Input<'source, 'progress> {
     path: Option<PathBuf>,
     bytes_read: u64,
     progress: &'progress mut dyn FnMut(Progress),
+}
+
+/// Who hears of each piece that is read of a file at its position.
+fn hearing(bytes_read: &mut u64, progress: &mut dyn FnMut(Progress), source: &InputFile) -> impl FnMut(u64) {
+    let total_bytes = Some(source.bytes());
+    move |read| {
+        *bytes_read += read;
+        progress(Progress { done_bytes: *bytes_read, total_bytes });
+    }
 }
 
 enum OpenSource<'source> {
@@ -114,7 +136,7 @@ impl<'source, 'progress> Input<'source, 'progress> {
     }
 
     fn expect_unchanged(&self) -> Result<(), ArtifactError> {
-        self.file().map_or(Ok(()), |file| file.expect_unchanged(self.bytes_read))
+        self.file().map_or(Ok(()), InputFile::expect_unchanged)
     }
 
     fn output_for<'target>(
@@ -154,17 +176,39 @@ enum Output<'caller> {
     Stream(&'caller mut dyn Write),
 }
 
+/// Where bytes go, in their order or, to a file, each to its position.
+enum Writer<'output> {
+    File(&'output File),
+    Stream(&'output mut dyn Write),
+}
+
+impl Write for Writer<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::File(file) => file.write(bytes),
+            Self::Stream(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::File(file) => file.flush(),
+            Self::Stream(stream) => stream.flush(),
+        }
+    }
+}
+
 impl Output<'_> {
     /// Fills the output by `fill`, which is told the file's name, and gives the file that name when it succeeds.
     fn fill<T>(
         self,
-        fill: impl FnOnce(&mut dyn Write, Option<&Path>) -> Result<T, ArtifactError>,
+        fill: impl FnOnce(Writer<'_>, Option<&Path>) -> Result<T, ArtifactError>,
     ) -> Result<Done<T>, ArtifactError> {
         match self {
-            Self::Stream(stream) => Ok(Done { message: fill(stream, None)?, path: None }),
-            Self::File(mut file) => {
+            Self::Stream(stream) => Ok(Done { message: fill(Writer::Stream(stream), None)?, path: None }),
+            Self::File(file) => {
                 let target = file.target().to_path_buf();
-                let message = fill(&mut file, Some(&target))?;
+                let message = fill(Writer::File(file.file()), Some(&target))?;
                 Ok(Done { message, path: Some(file.commit()?) })
             }
         }
@@ -315,7 +359,7 @@ mod tests {
                     if std::mem::take(&mut first) {
                         fs::write(source, change).unwrap();
                         let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
-                        fs::File::options().write(true).open(source).unwrap().set_modified(later).unwrap();
+                        File::options().write(true).open(source).unwrap().set_modified(later).unwrap();
                     }
                 })
                 .unwrap_err();

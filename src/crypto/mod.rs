@@ -6,10 +6,12 @@
 
 pub mod aead;
 pub mod digest;
+pub mod ecdsa;
 pub mod frame;
 pub mod kdf;
 pub mod password;
 pub mod random;
+pub mod rsa;
 pub mod signature;
 mod stack;
 

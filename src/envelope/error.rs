@@ -206,6 +206,9 @@ pub enum SealError {
         /// The key.
         key: String,
     },
+    /// The encryption context has no room for the public key of the signature.
+    #[error("the encryption context is too long: a signed message adds 92 bytes to it")]
+    ContextTooLong,
     /// The commitment policy forbids the suite.
     #[error("the commitment policy {policy} forbids sealing with {suite}")]
     SuiteForbidden {
@@ -213,6 +216,16 @@ pub enum SealError {
         suite: SuiteId,
         /// The policy.
         policy: CommitmentPolicy,
+    },
+    /// The suite is opened only.
+    #[error(
+        "messages are sealed with {} or {} alone, not with {suite}",
+        SuiteId::COMMIT_KEY,
+        SuiteId::COMMIT_KEY_SIGNED
+    )]
+    SuiteNotSealed {
+        /// The suite.
+        suite: SuiteId,
     },
     /// The keyring answered no encrypted data key, or too many of them.
     #[error("a message has 1 to {max} recipients, and there are {count}")]
@@ -251,7 +264,9 @@ impl SealError {
         match self {
             Self::Keyring(error) => error.class(),
             Self::ReservedContextKey { .. }
+            | Self::ContextTooLong
             | Self::SuiteForbidden { .. }
+            | Self::SuiteNotSealed { .. }
             | Self::RecipientCount { .. }
             | Self::FieldTooLong
             | Self::HeaderTooLong { .. }
@@ -280,19 +295,15 @@ pub enum HeaderError {
     /// It looks like the base64 text of a message.
     #[error("this looks like the base64 text of an AWS Encryption SDK message: decode it first")]
     Base64,
-    /// A message of version 1, whose suites do not commit to their key.
-    #[error("this is a message of version 1 with suite {suite}, which does not commit to its key")]
-    Version1 {
-        /// Its suite.
-        suite: SuiteId,
-    },
     /// No published suite has this number.
     #[error(
-        "the header names the algorithm suite 0x{number:04X}, which is not published for message version 2"
+        "the header names the algorithm suite 0x{number:04X}, which is not published for message version {version}"
     )]
     UnknownSuite {
         /// The number.
         number: u16,
+        /// The message's version.
+        version: u8,
     },
     /// The message ends within its header.
     #[error("the message ends within its header")]
@@ -324,7 +335,7 @@ impl HeaderError {
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::Read(_) | Self::Version1 { .. } => ErrorClass::Failed,
+            Self::Read(_) => ErrorClass::Failed,
             _ => ErrorClass::Integrity,
         }
     }
@@ -345,12 +356,6 @@ pub enum OpenMessageError {
         /// The policy.
         policy: CommitmentPolicy,
     },
-    /// The suite is known and cannot be opened here.
-    #[error("messages of suite {suite} cannot be opened here: only {} can", SuiteId::COMMIT_KEY)]
-    SuiteUnsupported {
-        /// The suite.
-        suite: SuiteId,
-    },
     /// A pair that the caller requires is not in the message's encryption context.
     #[error("the message's encryption context does not have the required pair `{key}={value}`")]
     ContextDiffers {
@@ -362,6 +367,31 @@ pub enum OpenMessageError {
     /// No data key.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// The data key has not the length that the suite needs.
+    #[error("the data key has {found} bytes, and {suite} needs {}", suite.data_key_bytes())]
+    DataKeyLength {
+        /// Its length.
+        found: usize,
+        /// The suite.
+        suite: SuiteId,
+    },
+    /// The public key that should verify the signature is missing, no key, or there without a signature.
+    #[error("the header is damaged: its encryption context's `aws-crypto-public-key` does not fit the suite")]
+    PublicKey,
+    /// The signature is not of this message. All frames were authentic, by somebody who holds the data key.
+    #[error("the signature is not of this message: who could open it may have changed it")]
+    Signature,
+    /// The message's size is not one that its frames add up to, or its last frame is not where it ends.
+    #[error("the final frame is not where the message ends: it was cut short or something was added")]
+    NoFinalFrame,
+    /// A part of a signed message, or of one in one piece, was asked for.
+    #[error("{} cannot be read in part: {why}", suite)]
+    NotInPart {
+        /// The suite.
+        suite: SuiteId,
+        /// Why.
+        why: &'static str,
+    },
     /// The data key is not the one that the message commits to.
     #[error("the message was not sealed with this data key: its key commitment differs")]
     Commitment,
@@ -415,7 +445,7 @@ impl OpenMessageError {
         match self {
             Self::Header(error) => error.class(),
             Self::Keyring(error) => error.class(),
-            Self::SuiteForbidden { .. } | Self::SuiteUnsupported { .. } | Self::Read(_) | Self::Write(_) => {
+            Self::SuiteForbidden { .. } | Self::NotInPart { .. } | Self::Read(_) | Self::Write(_) => {
                 ErrorClass::Failed
             }
             _ => ErrorClass::Integrity,

@@ -8,14 +8,12 @@
 
 use std::num::NonZeroU32;
 
-use zeroize::Zeroizing;
-
-use super::{MessageId, SuiteId, header::COMMITMENT_BYTES};
+use super::{DataKey, MessageId, SuiteId, header::COMMITMENT_BYTES};
 use crate::{
     crypto::{
         OpenError,
         frame::{FrameKey, IV_BYTES, TAG_BYTES},
-        kdf::hkdf_sha512,
+        kdf::hkdf,
     },
     model::ParseError,
     secret::SecretKey,
@@ -76,6 +74,14 @@ pub(super) enum Part {
 }
 
 impl Part {
+    /// How many bytes stand before the ciphertext.
+    pub(super) fn head_bytes(self) -> usize {
+        match self {
+            Self::Final => FINAL_HEAD_BYTES,
+            Self::Regular | Self::Whole => REGULAR_HEAD_BYTES,
+        }
+    }
+
     fn aad_text(self) -> &'static [u8] {
         match self {
             Self::Regular => b"AWSKMSEncryptionClient Frame",
@@ -92,13 +98,36 @@ pub(super) struct MessageCipher {
 }
 
 impl MessageCipher {
-    /// The cipher of a message, and what its header has to say to be committed to this data key.
-    pub(super) fn derive(data_key: &SecretKey, suite: SuiteId, message_id: MessageId) -> (Self, SecretKey) {
-        let salt = message_id.as_bytes();
-        let info = [&suite.number().to_be_bytes(), b"DERIVEKEY".as_slice()].concat();
-        let key = FrameKey::new(&hkdf_sha512(data_key, salt, &info));
-        const { assert!(COMMITMENT_BYTES == 32) }
-        (Self { key, message_id }, hkdf_sha512(data_key, salt, b"COMMITKEY"))
+    /// The cipher of a message, and what its header has to say to be committed to this data key when the suite commits.
+    /// None when the data key has not the suite's length.
+    ///
+    /// Suites of version 1 derive the key with the message id in the info and no salt, or not at all (AWS Encryption SDK
+    /// specification, "Algorithm suites").
+    pub(super) fn derive(
+        data_key: &DataKey,
+        suite: SuiteId,
+        message_id: MessageId,
+    ) -> Option<(Self, Option<SecretKey>)> {
+        let length = suite.data_key_bytes();
+        if data_key.len() != length {
+            return None;
+        }
+        let (input, id) = (data_key.bytes(), message_id.as_bytes());
+        let number = suite.number().to_be_bytes();
+        let (key, commitment) = match suite.kdf() {
+            None => (FrameKey::of_any_length(input)?, None),
+            Some(hash) if suite.commits() => {
+                let info = [&number, b"DERIVEKEY".as_slice()].concat();
+                let commitment = hkdf(hash, input, Some(id), b"COMMITKEY", COMMITMENT_BYTES);
+                let key = FrameKey::of_any_length(&hkdf(hash, input, Some(id), &info, length))?;
+                (key, Some(SecretKey::try_from(&commitment).ok()?))
+            }
+            Some(hash) => {
+                let info = [number.as_slice(), id].concat();
+                (FrameKey::of_any_length(&hkdf(hash, input, None, &info, length))?, None)
+            }
+        };
+        Some((Self { key, message_id }, commitment))
     }
 
     /// The header's authentication tag.
@@ -107,8 +136,13 @@ impl MessageCipher {
     }
 
     /// Whether the header's tag is that of its bytes.
-    pub(super) fn verify_header(&self, header_body: &[u8], tag: &[u8; TAG_BYTES]) -> Result<(), OpenError> {
-        self.key.open_in_place(HEADER_IV, header_body, &mut tag.clone()).map(|_| ())
+    pub(super) fn verify_header(
+        &self,
+        iv: [u8; IV_BYTES],
+        header_body: &[u8],
+        tag: &[u8; TAG_BYTES],
+    ) -> Result<(), OpenError> {
+        self.key.open_in_place(iv, header_body, &mut tag.clone()).map(|_| ())
     }
 
     /// Encrypts the plaintext of one part in place; answers its IV and tag.
@@ -123,19 +157,29 @@ impl MessageCipher {
         (iv, tag)
     }
 
-    /// Opens ciphertext and tag of one part in place; answers the plaintext. The IV is the one that was read: clients
-    /// of AWS use others than the sequence number, and the tag authenticates it.
-    pub(super) fn open_part<'text>(
+    /// Opens ciphertext and tag of one part in place; answers the length of the plaintext at their start. The IV is the
+    /// one that was read: clients of AWS use others than the sequence number, and the tag authenticates it.
+    pub(super) fn open_part(
         &self,
         part: Part,
         sequence: u32,
         iv: [u8; IV_BYTES],
-        text_and_tag: &'text mut [u8],
-    ) -> Result<&'text [u8], OpenError> {
+        text_and_tag: &mut [u8],
+    ) -> Result<usize, OpenError> {
         let length = text_and_tag.len().checked_sub(TAG_BYTES).ok_or(OpenError)?;
-        let aad = self.part_aad(part, sequence, length);
-        let opened = self.key.open_in_place(iv, &aad, text_and_tag)?;
-        text_and_tag.get(..opened).ok_or(OpenError)
+        self.key.open_in_place(iv, &self.part_aad(part, sequence, length), text_and_tag)
+    }
+
+    /// Opens one part into `plaintext`, which is as long as it; zeroed when it does not open.
+    pub(super) fn open_part_into(
+        &self,
+        part: Part,
+        sequence: u32,
+        frame: &FrameBytes<'_>,
+        plaintext: &mut [u8],
+    ) -> Result<(), OpenError> {
+        let aad = self.part_aad(part, sequence, plaintext.len());
+        self.key.open_into(frame.iv, &aad, frame.text, &frame.tag, plaintext)
     }
 
     fn encrypt(&self, iv: [u8; IV_BYTES], aad: &[u8], text: &mut [u8]) -> [u8; TAG_BYTES] {
@@ -149,6 +193,55 @@ impl MessageCipher {
         let length = (length as u64).to_be_bytes();
         [self.message_id.as_bytes(), part.aad_text(), &sequence.to_be_bytes(), &length].concat()
     }
+
+    /// Seals the plaintext that lies in `frame` after the head of its part, and writes head and tag around it.
+    pub(super) fn seal_frame(&self, part: Part, sequence: u32, frame: &mut [u8]) {
+        let (head, rest) = frame.split_at_mut(part.head_bytes().min(frame.len()));
+        let (text, tag) = rest.split_at_mut(rest.len().saturating_sub(TAG_BYTES));
+        let (iv, made) = self.seal_part(part, sequence, text);
+        // A final frame's length is at most FrameLength::MAX.
+        let (mark, number, length) =
+            (END_MARK.to_be_bytes(), sequence.to_be_bytes(), (text.len() as u32).to_be_bytes());
+        let fields: &[&[u8]] = match part {
+            Part::Final => &[&mark, &number, &iv, &length],
+            Part::Regular | Part::Whole => &[&number, &iv],
+        };
+        for (slot, byte) in head.iter_mut().zip(fields.iter().copied().flatten()) {
+            *slot = *byte;
+        }
+        tag.copy_from_slice(&made);
+    }
+}
+
+/// A frame as it was read, taken apart.
+pub(super) struct FrameBytes<'bytes> {
+    pub(super) sequence: u32,
+    pub(super) iv: [u8; IV_BYTES],
+    pub(super) text: &'bytes [u8],
+    pub(super) tag: [u8; TAG_BYTES],
+}
+
+impl<'bytes> FrameBytes<'bytes> {
+    /// The fields of a regular frame of these bytes; none when they are too few or begin with the end mark.
+    pub(super) fn regular(bytes: &'bytes [u8]) -> Option<Self> {
+        let (sequence, rest) = bytes.split_first_chunk()?;
+        let sequence = u32::from_be_bytes(*sequence);
+        let (iv, rest) = rest.split_first_chunk()?;
+        let (text, tag) = rest.split_last_chunk()?;
+        (sequence != END_MARK).then_some(Self { sequence, iv: *iv, text, tag: *tag })
+    }
+
+    /// The fields of a final frame of exactly these bytes; none when they are not one.
+    pub(super) fn last(bytes: &'bytes [u8]) -> Option<Self> {
+        let (mark, rest) = bytes.split_first_chunk()?;
+        let (sequence, rest) = rest.split_first_chunk()?;
+        let (iv, rest) = rest.split_first_chunk()?;
+        let (length, rest) = rest.split_first_chunk()?;
+        let (text, tag) = rest.split_last_chunk()?;
+        let is_last =
+            u32::from_be_bytes(*mark) == END_MARK && u32::from_be_bytes(*length) as usize == text.len();
+        is_last.then_some(Self { sequence: u32::from_be_bytes(*sequence), iv: *iv, text, tag: *tag })
+    }
 }
 
 fn sequence_iv(sequence: u32) -> [u8; IV_BYTES] {
@@ -159,55 +252,13 @@ fn sequence_iv(sequence: u32) -> [u8; IV_BYTES] {
     iv
 }
 
-/// Room for one frame on its way out. Head, ciphertext and tag end up side by side, to be written at once.
-pub(super) struct SealBuffer {
-    /// Room for the longer of the two heads, the plaintext and the tag.
-    bytes: Zeroizing<Vec<u8>>,
-    frame_length: usize,
-}
-
-impl SealBuffer {
-    pub(super) fn new(frame_length: FrameLength) -> Self {
-        let frame_length = frame_length.get().get() as usize;
-        Self { bytes: vec![0; FINAL_HEAD_BYTES + frame_length + TAG_BYTES].into(), frame_length }
-    }
-
-    /// Where the plaintext belongs.
-    pub(super) fn text(&mut self) -> &mut [u8] {
-        let (_, rest) = self.bytes.split_at_mut(FINAL_HEAD_BYTES);
-        rest.split_at_mut(self.frame_length).0
-    }
-
-    /// Seals the first `length` bytes of [`text`](Self::text) as frame `sequence`; answers the frame as it is written.
-    pub(super) fn seal(&mut self, cipher: &MessageCipher, part: Part, sequence: u32, length: usize) -> &[u8] {
-        let length = length.min(self.frame_length);
-        let (head, rest) = self.bytes.split_at_mut(FINAL_HEAD_BYTES);
-        let (text, rest) = rest.split_at_mut(length);
-        let (iv, tag) = cipher.seal_part(part, sequence, text);
-        let mark = END_MARK.to_be_bytes();
-        let sequence = sequence.to_be_bytes();
-        let start = if part == Part::Final {
-            // `length` is at most FrameLength::MAX.
-            let length = (length as u32).to_be_bytes();
-            head.copy_from_slice(&[mark.as_slice(), &sequence, &iv, &length].concat());
-            0
-        } else {
-            let (_, head) = head.split_at_mut(FINAL_HEAD_BYTES - REGULAR_HEAD_BYTES);
-            head.copy_from_slice(&[sequence.as_slice(), &iv].concat());
-            FINAL_HEAD_BYTES - REGULAR_HEAD_BYTES
-        };
-        rest.split_at_mut(TAG_BYTES).0.copy_from_slice(&tag);
-        self.bytes.split_at(FINAL_HEAD_BYTES + length + TAG_BYTES).0.split_at(start).1
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn cipher(key: u8, id: u8) -> MessageCipher {
-        let key = SecretKey::from_slice(&[key; 32]).unwrap();
-        MessageCipher::derive(&key, SuiteId::COMMIT_KEY, MessageId::from_bytes([id; 32])).0
+        let key = SecretKey::from_slice(&[key; 32]).unwrap().into();
+        MessageCipher::derive(&key, SuiteId::COMMIT_KEY, MessageId::from_bytes([id; 32])).unwrap().0
     }
 
     #[test]
@@ -231,7 +282,8 @@ mod tests {
         let (iv, tag) = cipher(1, 1).seal_part(Part::Regular, 3, &mut sealed);
         sealed.extend_from_slice(&tag);
         let open = |cipher: MessageCipher, part, sequence, iv| {
-            cipher.open_part(part, sequence, iv, &mut sealed.clone()).map(<[u8]>::to_vec)
+            let mut bytes = sealed.clone();
+            cipher.open_part(part, sequence, iv, &mut bytes).map(|length| bytes[..length].to_vec())
         };
         assert_eq!(open(cipher(1, 1), Part::Regular, 3, iv).unwrap(), b"plaintext");
         assert!(open(cipher(2, 1), Part::Regular, 3, iv).is_err());
@@ -246,20 +298,44 @@ mod tests {
     #[test]
     fn a_header_tag_is_of_its_bytes_and_key_alone() {
         let tag = cipher(1, 1).header_tag(b"header");
-        assert!(cipher(1, 1).verify_header(b"header", &tag).is_ok());
-        assert!(cipher(1, 1).verify_header(b"heades", &tag).is_err());
-        assert!(cipher(2, 1).verify_header(b"header", &tag).is_err());
+        assert!(cipher(1, 1).verify_header([0; 12], b"header", &tag).is_ok());
+        assert!(cipher(1, 1).verify_header([0; 12], b"heades", &tag).is_err());
+        assert!(cipher(2, 1).verify_header([0; 12], b"header", &tag).is_err());
     }
 
     #[test]
     fn the_written_frames_have_the_layout_of_the_specification() {
-        let mut buffer = SealBuffer::new(FrameLength::new(4).unwrap());
-        buffer.text().copy_from_slice(b"abcd");
-        let regular = buffer.seal(&cipher(1, 1), Part::Regular, 2, 4).to_vec();
+        let mut regular = [&[0; 16], b"abcd".as_slice(), &[0; 16]].concat();
+        cipher(1, 1).seal_frame(Part::Regular, 2, &mut regular);
         assert_eq!((regular.len(), &regular[..4]), (4 + 32, &[0, 0, 0, 2][..]));
         assert_eq!(regular[4..16], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
-        let last = buffer.seal(&cipher(1, 1), Part::Final, 3, 1).to_vec();
+        let mut last = [&[0; 24], b"a".as_slice(), &[0; 16]].concat();
+        cipher(1, 1).seal_frame(Part::Final, 3, &mut last);
         assert_eq!((last.len(), &last[..8]), (1 + 40, &[255, 255, 255, 255, 0, 0, 0, 3][..]));
         assert_eq!(last[20..24], [0, 0, 0, 1]);
+
+        let taken = FrameBytes::regular(&regular).unwrap();
+        assert_eq!((taken.sequence, taken.text.len()), (2, 4));
+        assert!(FrameBytes::regular(&last).is_none() && FrameBytes::last(&regular).is_none());
+        let (taken, mut text) = (FrameBytes::last(&last).unwrap(), [0; 1]);
+        assert!(cipher(1, 1).open_part_into(Part::Final, 3, &taken, &mut text).is_ok());
+        assert_eq!(text, *b"a");
+        assert!(cipher(1, 1).open_part_into(Part::Final, 4, &taken, &mut text).is_err());
+        assert_eq!(text, [0]);
+        for length in 0..last.len() {
+            assert!(FrameBytes::last(&last[..length]).is_none(), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_data_key_of_another_length_than_the_suites_derives_nothing() {
+        for suite in SuiteId::all() {
+            for length in [16, 24, 32] {
+                let key = DataKey::new(vec![7; length].as_slice().into()).unwrap();
+                let derived = MessageCipher::derive(&key, suite, MessageId::from_bytes([1; 32]));
+                assert_eq!(derived.is_some(), length == suite.data_key_bytes(), "{suite}");
+                assert!(derived.is_none_or(|(_, commitment)| commitment.is_some() == suite.commits()));
+            }
+        }
     }
 }

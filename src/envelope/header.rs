@@ -1,4 +1,4 @@
-//! The message header, version 2 (AWS Encryption SDK specification, "Message header").
+//! The message header, versions 1 and 2 (AWS Encryption SDK specification, "Message header").
 //!
 //! Reading refuses hostile counts and lengths before it allocates: a header has at most [`HEADER_BYTES_MAX`] bytes and
 //! [`RECIPIENTS_MAX`] encrypted data keys, and each field is read before room is made for the next.
@@ -16,7 +16,10 @@ use std::{
 use serde::{Serialize, Serializer};
 
 use super::{HeaderError, SuiteId};
-use crate::{crypto::frame::TAG_BYTES, model::EncryptionContext};
+use crate::{
+    crypto::frame::{IV_BYTES, TAG_BYTES},
+    model::EncryptionContext,
+};
 
 /// The longest header that is written or read. Ten recipients and a context of KMS's greatest size need 14 KiB.
 pub const HEADER_BYTES_MAX: usize = 1024 * 1024;
@@ -32,31 +35,41 @@ const VERSION_2: u8 = 2;
 const CONTENT_UNFRAMED: u8 = 1;
 const CONTENT_FRAMED: u8 = 2;
 
-/// The random name of one message; salt of its keys and part of what each frame authenticates.
+/// The random name of one message; salt of its keys and part of what each frame authenticates. A message of version 1
+/// has one of 16 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct MessageId([u8; Self::BYTES]);
+pub struct MessageId(IdBytes);
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum IdBytes {
+    Version1([u8; 16]),
+    Version2([u8; MessageId::BYTES]),
+}
 
 impl MessageId {
-    /// Its length in bytes.
+    /// Its length in bytes in message version 2.
     pub const BYTES: usize = 32;
 
     /// The message id with these bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
-        Self(bytes)
+        Self(IdBytes::Version2(bytes))
     }
 
-    /// Its bytes.
+    /// Its bytes: 32, or 16 in message version 1.
     #[must_use]
-    pub fn as_bytes(&self) -> &[u8; Self::BYTES] {
-        &self.0
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            IdBytes::Version1(bytes) => bytes,
+            IdBytes::Version2(bytes) => bytes,
+        }
     }
 }
 
 /// Lower-case hexadecimal.
 impl fmt::Display for MessageId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&hex::encode(self.0))
+        formatter.pad(&hex::encode(self.as_bytes()))
     }
 }
 
@@ -117,8 +130,8 @@ pub struct Header {
     pub encrypted_data_keys: Vec<EncryptedDataKey>,
     /// How the body is cut.
     pub content: Content,
-    /// What commits the message to its key.
-    pub commitment: [u8; COMMITMENT_BYTES],
+    /// What commits the message to its key; none in message version 1.
+    pub commitment: Option<[u8; COMMITMENT_BYTES]>,
 }
 
 /// A header as it was read, with its authentication tag not yet checked.
@@ -128,6 +141,8 @@ pub(super) struct UnverifiedHeader {
     pub(super) header: Header,
     /// The bytes that the tag authenticates.
     pub(super) body: Vec<u8>,
+    /// The authentication tag's IV; zero in message version 2, where it is not written.
+    pub(super) iv: [u8; IV_BYTES],
     /// The authentication tag.
     pub(super) tag: [u8; TAG_BYTES],
 }
@@ -135,28 +150,43 @@ pub(super) struct UnverifiedHeader {
 impl UnverifiedHeader {
     /// The length of the whole header, tag included.
     pub(super) fn header_bytes(&self) -> u64 {
-        (self.body.len() + TAG_BYTES) as u64
+        (self.body.len() + self.written_iv().len() + TAG_BYTES) as u64
+    }
+
+    /// The bytes of the whole header.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        [self.body.as_slice(), self.written_iv(), &self.tag].concat()
+    }
+
+    fn written_iv(&self) -> &[u8] {
+        if self.header.suite.commits() { &[] } else { &self.iv }
     }
 
     /// Reads a header and not one byte more.
     pub(super) fn read(reader: impl Read) -> Result<Self, HeaderError> {
         let mut fields = Fields { reader, bytes: Vec::new() };
         let suite = fields.version_and_suite()?;
-        let message_id = MessageId(fields.array()?);
+        let message_id = MessageId(match suite.commits() {
+            true => IdBytes::Version2(fields.array()?),
+            false => IdBytes::Version1(fields.array()?),
+        });
         let context = fields.context(suite)?;
         let encrypted_data_keys = fields.encrypted_data_keys()?;
-        let content = fields.content()?;
-        let commitment = fields.array()?;
+        let content = fields.content(suite)?;
+        let commitment = if suite.commits() { Some(fields.array()?) } else { None };
         let Fields { mut reader, bytes: body } = fields;
-        let mut tag = [0; TAG_BYTES];
+        let (mut iv, mut tag) = ([0; IV_BYTES], [0; TAG_BYTES]);
+        if !suite.commits() {
+            reader.read_exact(&mut iv).map_err(read_error)?;
+        }
         reader.read_exact(&mut tag).map_err(read_error)?;
         let header = Header { suite, message_id, context, encrypted_data_keys, content, commitment };
-        Ok(Self { header, body, tag })
+        Ok(Self { header, body, iv, tag })
     }
 }
 
 impl Header {
-    /// The header's bytes up to its authentication tag.
+    /// The header's bytes up to its authentication tag, in message version 2: the only one that is written.
     ///
     /// INVARIANT: whoever made the header keeps each field within its 16-bit length; [`seal`](super::seal) checks it.
     pub(super) fn to_body_bytes(&self) -> Vec<u8> {
@@ -176,7 +206,7 @@ impl Header {
         };
         bytes.push(content);
         bytes.extend_from_slice(&frame_length.to_be_bytes());
-        bytes.extend_from_slice(&self.commitment);
+        bytes.extend_from_slice(&self.commitment.unwrap_or_default());
         bytes
     }
 }
@@ -235,7 +265,7 @@ impl<R: Read> Fields<R> {
         })?;
         match version {
             VERSION_2 => {}
-            VERSION_1 => return Err(self.version_1()?),
+            VERSION_1 if self.array()? == [VERSION_1_TYPE] => {}
             // `AQ…` and `Ag…` are the base64 of 01 and 02: the specification names this mistake.
             b'A' => {
                 let [second] = self.array()?;
@@ -246,16 +276,8 @@ impl<R: Read> Fields<R> {
         }
         let number = u16::from_be_bytes(self.array()?);
         SuiteId::from_number(number)
-            .filter(|suite| suite.commits())
-            .ok_or(HeaderError::UnknownSuite { number })
-    }
-
-    /// The error that a message of version 1 gets, or another when it is none.
-    fn version_1(&mut self) -> Result<HeaderError, HeaderError> {
-        let [kind] = self.array()?;
-        let number = u16::from_be_bytes(self.array()?);
-        let suite = SuiteId::from_number(number).filter(|suite| kind == VERSION_1_TYPE && !suite.commits());
-        Ok(suite.map_or(HeaderError::NotAMessage, |suite| HeaderError::Version1 { suite }))
+            .filter(|suite| suite.commits() == (version == VERSION_2))
+            .ok_or(HeaderError::UnknownSuite { number, version })
     }
 
     fn context(&mut self, suite: SuiteId) -> Result<EncryptionContext, HeaderError> {
@@ -284,8 +306,16 @@ impl<R: Read> Fields<R> {
         Ok(keys)
     }
 
-    fn content(&mut self) -> Result<Content, HeaderError> {
+    fn content(&mut self, suite: SuiteId) -> Result<Content, HeaderError> {
         let [content] = self.array()?;
+        if !suite.commits() {
+            let (reserved, [iv_length]) = (self.array::<4>()?, self.array()?);
+            if reserved != [0; 4] || usize::from(iv_length) != IV_BYTES {
+                return Err(HeaderError::malformed(
+                    "its reserved bytes or its IV's length are not as they must be",
+                ));
+            }
+        }
         let frame_length = NonZeroU32::new(u32::from_be_bytes(self.array()?));
         match (content, frame_length) {
             (CONTENT_FRAMED, Some(frame_length)) => Ok(Content::Framed { frame_length }),
@@ -342,12 +372,12 @@ mod tests {
             .prop_map(|(signed, id, context, encrypted_data_keys, frame_length, commitment)| {
                 Header {
                     suite: if signed { SuiteId::COMMIT_KEY_SIGNED } else { SuiteId::COMMIT_KEY },
-                    message_id: MessageId(id),
+                    message_id: MessageId::from_bytes(id),
                     context: context.try_into().unwrap(),
                     encrypted_data_keys,
                     content: NonZeroU32::new(frame_length)
                         .map_or(Content::Unframed, |frame_length| Content::Framed { frame_length }),
-                    commitment,
+                    commitment: Some(commitment),
                 }
             })
     }
@@ -355,7 +385,7 @@ mod tests {
     fn example() -> Header {
         Header {
             suite: SuiteId::COMMIT_KEY,
-            message_id: MessageId([7; 32]),
+            message_id: MessageId::from_bytes([7; 32]),
             context: EncryptionContext::from_pairs([("a", "1")]).unwrap(),
             encrypted_data_keys: vec![EncryptedDataKey {
                 provider: "p".into(),
@@ -363,7 +393,7 @@ mod tests {
                 ciphertext: b"c".to_vec(),
             }],
             content: Content::Framed { frame_length: NonZeroU32::MIN },
-            commitment: [9; 32],
+            commitment: Some([9; 32]),
         }
     }
 
@@ -454,19 +484,46 @@ mod tests {
 
     #[test]
     fn what_begins_otherwise_is_named() {
-        assert!(
-            matches!(read(b"\x01\x80\x01\x78"), Err(HeaderError::Version1 { suite }) if suite.number() == 0x0178)
-        );
-        assert!(matches!(read(b"\x01\x80\x04\x78"), Err(HeaderError::NotAMessage)));
+        assert!(matches!(read(b"\x01\x80\x01\x78"), Err(HeaderError::Truncated)));
+        assert!(matches!(read(b"\x01\x80\x04\x78"), Err(HeaderError::UnknownSuite { number: 0x0478, .. })));
         assert!(matches!(read(b"\x01\x81\x01\x78"), Err(HeaderError::NotAMessage)));
-        assert!(matches!(read(b"\x02\x01\x78"), Err(HeaderError::UnknownSuite { number: 0x0178 })));
-        assert!(matches!(read(b"\x02\x04\x79"), Err(HeaderError::UnknownSuite { number: 0x0479 })));
+        assert!(matches!(read(b"\x02\x01\x78"), Err(HeaderError::UnknownSuite { number: 0x0178, .. })));
+        assert!(matches!(read(b"\x02\x04\x79"), Err(HeaderError::UnknownSuite { number: 0x0479, .. })));
         assert!(matches!(read(b"AgR4TfvRMU2d"), Err(HeaderError::Base64)));
         assert!(matches!(read(b"A letter"), Err(HeaderError::NotAMessage)));
         assert!(matches!(read(b"\x7fELF"), Err(HeaderError::NotAMessage)));
     }
 
+    /// A header of version 1 up to its frame length, with these bytes after its content type.
+    fn version_1(after_content_type: &[u8]) -> Vec<u8> {
+        let start = b"\x01\x80\x01\x78sixteen bytes id\0\0\0\x01\0\x01p\0\x01i\0\x01c\x02";
+        [start.as_slice(), after_content_type, b"\0\0\0\x08", &[3; IV_BYTES], &[5; TAG_BYTES]].concat()
+    }
+
+    #[test]
+    fn a_header_of_version_1_is_read_with_its_own_id_and_iv() {
+        let bytes = version_1(b"\0\0\0\0\x0c");
+        let mut rest = bytes.as_slice();
+        let unverified = UnverifiedHeader::read(&mut rest).unwrap();
+        assert!(rest.is_empty());
+        assert_eq!((unverified.header_bytes(), unverified.bytes()), (bytes.len() as u64, bytes.clone()));
+        assert_eq!((unverified.iv, unverified.tag), ([3; IV_BYTES], [5; TAG_BYTES]));
+        assert_eq!(unverified.header.message_id.as_bytes(), b"sixteen bytes id");
+        assert_eq!((unverified.header.commitment, unverified.header.suite.number()), (None, 0x0178));
+        for length in 1..bytes.len() {
+            assert!(matches!(read(&bytes[..length]), Err(HeaderError::Truncated)), "{length}");
+        }
+        for bad in [b"\0\0\0\x01\x0c", b"\0\0\0\0\x0d", b"\0\0\0\0\0"] {
+            assert!(matches!(read(&version_1(bad)), Err(HeaderError::Malformed { .. })));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn no_bytes_make_a_reader_of_version_1_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = read(&[&[1, 0x80, 1, 0x78], bytes.as_slice()].concat());
+        }
+
         #[test]
         fn every_header_survives_its_bytes(header in any_header()) {
             let bytes = [header.to_body_bytes(), vec![1; TAG_BYTES]].concat();

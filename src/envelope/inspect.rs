@@ -76,7 +76,7 @@ pub fn inspect(reader: impl Read, message_bytes: Option<u64>) -> Result<MessageI
     });
     Ok(MessageInfo {
         authenticated: false,
-        version: 2,
+        version: if header.suite.commits() { 2 } else { 1 },
         suite: header.suite,
         message_id: header.message_id,
         recipients: recipients.collect(),

@@ -4,7 +4,7 @@
 //! Each file's frames are encrypted by a data key that is made for it alone; a keyring encrypts the data key for each
 //! recipient. Whoever can unwrap one of the encrypted data keys can open the message.
 
-use super::{EncryptedDataKey, KeyringError};
+use super::{DataKey, EncryptedDataKey, KeyringError};
 use crate::{crypto::random::Random, model::EncryptionContext, secret::SecretKey};
 
 /// A new data key and its encrypted forms, one for each recipient.
@@ -51,7 +51,7 @@ pub trait Keyring: Send + Sync {
         &self,
         encrypted: &[EncryptedDataKey],
         context: &EncryptionContext,
-    ) -> Result<SecretKey, KeyringError>;
+    ) -> Result<DataKey, KeyringError>;
 }
 
 /// Several keyrings as one. Sealing makes the data key with the first and wraps it with all others; opening takes the
@@ -106,7 +106,7 @@ impl Keyring for MultiKeyring<'_> {
         &self,
         encrypted: &[EncryptedDataKey],
         context: &EncryptionContext,
-    ) -> Result<SecretKey, KeyringError> {
+    ) -> Result<DataKey, KeyringError> {
         let mut tried = Vec::new();
         for keyring in std::iter::once(&self.generator).chain(&self.children) {
             match keyring.unwrap(encrypted, context) {
@@ -179,7 +179,7 @@ mod tests {
         let new = both.generate(&context, &mut SeededRandom::new(1)).unwrap();
         assert_eq!(new.encrypted.len(), 2);
         for keyring in [raw("a", 1), raw("b", 2)] {
-            assert!(keyring.unwrap(&new.encrypted, &context).unwrap().ct_eq(&new.data_key));
+            assert!(keyring.unwrap(&new.encrypted, &context).unwrap().is(&new.data_key));
         }
         let stranger = MultiKeyring::new(raw("c", 1)).with(raw("d", 2));
         let error = stranger.unwrap(&new.encrypted, &context).unwrap_err();
@@ -191,9 +191,9 @@ mod tests {
         let error = wrong.unwrap(&new.encrypted, &context).unwrap_err();
         assert_eq!(error.class(), ErrorClass::Integrity, "{error}");
         let second = MultiKeyring::new(raw("a", 3)).with(raw("b", 2));
-        assert!(second.unwrap(&new.encrypted, &context).unwrap().ct_eq(&new.data_key));
+        assert!(second.unwrap(&new.encrypted, &context).unwrap().is(&new.data_key));
         let wrapped = both.wrap(&new.data_key, &context, &mut SeededRandom::new(2)).unwrap();
-        assert!(second.unwrap(&wrapped, &context).unwrap().ct_eq(&new.data_key));
+        assert!(second.unwrap(&wrapped, &context).unwrap().is(&new.data_key));
     }
 
     #[test]

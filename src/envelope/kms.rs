@@ -4,7 +4,9 @@
 //! for each encrypted data key by the ARN that stands in the message, and takes no answer of another key: else whoever
 //! can write the message could have it opened under a key of their own.
 
-use super::{DataKeyError, EncryptedDataKey, Keyring, KeyringError, NewDataKey, keyring::recipients};
+use super::{
+    DataKey, DataKeyError, EncryptedDataKey, Keyring, KeyringError, NewDataKey, keyring::recipients,
+};
 use crate::{
     crypto::random::Random,
     model::{EncryptionContext, KeyArn, KeyRef, ParseError},
@@ -40,7 +42,7 @@ pub struct DecryptedDataKey {
     /// The key that decrypted it.
     pub key_arn: KeyArn,
     /// The data key.
-    pub plaintext: SecretKey,
+    pub plaintext: DataKey,
 }
 
 /// The joint to a KMS: one that is embedded, one on a server, or AWS's own.
@@ -72,7 +74,7 @@ pub trait DataKeys: Send + Sync {
     ///
     /// # Errors
     ///
-    /// What the KMS answers; also, as invalid ciphertext, when the plaintext is not 32 bytes.
+    /// What the KMS answers; also, as invalid ciphertext, when the plaintext has not the length of a data key.
     fn decrypt_data_key(
         &self,
         key_arn: &KeyArn,
@@ -156,7 +158,7 @@ impl<'kms> KmsKeyring<'kms> {
         arn: KeyArn,
         encrypted: &EncryptedDataKey,
         context: &EncryptionContext,
-    ) -> Result<SecretKey, KeyringError> {
+    ) -> Result<DataKey, KeyringError> {
         let asked = KeyRef::Arn(arn.clone());
         let answer =
             self.kms.decrypt_data_key(&arn, &encrypted.ciphertext, context).map_err(refused(&asked))?;
@@ -195,7 +197,7 @@ impl Keyring for KmsKeyring<'_> {
         &self,
         encrypted: &[EncryptedDataKey],
         context: &EncryptionContext,
-    ) -> Result<SecretKey, KeyringError> {
+    ) -> Result<DataKey, KeyringError> {
         let mut tried = Vec::new();
         for key in encrypted {
             let Some(arn) = self.key_of(key) else { continue };
@@ -307,10 +309,7 @@ mod tests {
             let (key_arn, kek) = self.resolve("decrypt", &KeyRef::Arn(key_arn.clone()))?;
             let opened = aead::open(&kek, &[0; 12], &context.to_canonical_bytes(), ciphertext)
                 .map_err(|_| DataKeyError::new(ErrorCode::InvalidCiphertext, ""))?;
-            Ok(DecryptedDataKey {
-                key_arn,
-                plaintext: SecretKey::from_slice(opened.expose_secret()).unwrap(),
-            })
+            Ok(DecryptedDataKey { key_arn, plaintext: DataKey::new(opened).unwrap() })
         }
     }
 
@@ -334,9 +333,10 @@ mod tests {
         let names: Vec<String> = encrypted.iter().map(EncryptedDataKey::recipient).collect();
         assert_eq!(names, [KEY_A, KEY_B]);
         let opened = KmsKeyring::discovery(&kms).unwrap(&encrypted, &context("a")).unwrap();
-        assert_eq!(opened.expose_secret(), &[42; 32]);
+        let data_key = SecretKey::from_slice(&[42; 32]).unwrap();
+        assert!(opened.is(&data_key));
         let wrapped =
-            KmsKeyring::new(&kms, key(KEY_B)).wrap(&opened, &context("a"), &mut SeededRandom::new(1));
+            KmsKeyring::new(&kms, key(KEY_B)).wrap(&data_key, &context("a"), &mut SeededRandom::new(1));
         assert_eq!(wrapped.unwrap(), encrypted[1..]);
     }
 

@@ -43,6 +43,8 @@
 //! - *One message that opens as two plaintexts under two keys.* Each message commits to its key.
 //! - *Plaintext that nobody verified.* A frame is released after its tag was checked, and nothing before the header's.
 
+mod batch;
+mod data_key;
 mod error;
 mod frame;
 mod header;
@@ -51,8 +53,11 @@ mod keyring;
 mod kms;
 mod layout;
 mod open;
+mod pipeline;
+mod position;
 mod raw_aes;
 mod seal;
+mod signature;
 mod suite;
 #[cfg(test)]
 mod tests;
@@ -60,6 +65,7 @@ mod tests;
 pub(crate) use error::write_failed;
 
 // The public interface is:
+pub use data_key::DataKey;
 pub use error::{DataKeyError, ErrorClass, HeaderError, KeyringError, OpenMessageError, SealError};
 pub use frame::FrameLength;
 pub use header::{Content, EncryptedDataKey, HEADER_BYTES_MAX, Header, MessageId, RECIPIENTS_MAX};
@@ -68,6 +74,7 @@ pub use keyring::{Keyring, MultiKeyring, NewDataKey};
 pub use kms::{DataKeys, DecryptedDataKey, EncryptedDataKeyBlob, GeneratedDataKey, KmsKeyring};
 pub use layout::BodySizes;
 pub use open::{OpenOptions, Opened, UNFRAMED_BYTES_MAX, open};
+pub use position::{ReadAt, SealedMessage, WriteAt, open_at, seal_at};
 pub use raw_aes::RawAesKeyring;
 pub use seal::{SealOptions, Sealed, seal};
 pub use suite::{CommitmentPolicy, SuiteId};

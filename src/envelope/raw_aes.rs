@@ -4,7 +4,7 @@
 //! and 192 bits, which the specification admits too, are not taken.
 
 use super::{
-    EncryptedDataKey, Keyring, KeyringError, NewDataKey,
+    DataKey, EncryptedDataKey, Keyring, KeyringError, NewDataKey,
     keyring::{RAW_AES_LENGTHS, recipients},
 };
 use crate::{
@@ -67,9 +67,9 @@ impl RawAesKeyring {
         iv: &[u8; NONCE_BYTES],
         encrypted: &EncryptedDataKey,
         context: &EncryptionContext,
-    ) -> Result<SecretKey, OpenError> {
+    ) -> Result<DataKey, OpenError> {
         let opened = aead::open(&self.key, iv, &context.to_canonical_bytes(), &encrypted.ciphertext)?;
-        SecretKey::from_slice(opened.expose_secret()).ok_or(OpenError)
+        DataKey::new(opened).ok_or(OpenError)
     }
 }
 
@@ -109,7 +109,7 @@ impl Keyring for RawAesKeyring {
         &self,
         encrypted: &[EncryptedDataKey],
         context: &EncryptionContext,
-    ) -> Result<SecretKey, KeyringError> {
+    ) -> Result<DataKey, KeyringError> {
         let mut tried = Vec::new();
         for key in encrypted {
             let Some(iv) = self.iv_of(key) else { continue };
@@ -151,7 +151,7 @@ mod tests {
     fn it_opens_with_the_same_key_name_namespace_and_context_alone() {
         let new = keyring("ns", "key", 1).generate(&context("a"), &mut SeededRandom::new(1)).unwrap();
         let open = |keyring: RawAesKeyring, value| keyring.unwrap(&new.encrypted, &context(value));
-        assert!(open(keyring("ns", "key", 1), "a").unwrap().ct_eq(&new.data_key));
+        assert!(open(keyring("ns", "key", 1), "a").unwrap().is(&new.data_key));
         let does_not_open = |result| matches!(result, Err(KeyringError::RawKeyDoesNotOpen { .. }));
         assert!(does_not_open(open(keyring("ns", "key", 2), "a")));
         assert!(does_not_open(open(keyring("ns", "key", 1), "b")));

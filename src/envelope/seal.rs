@@ -1,14 +1,17 @@
-//! Sealing a stream as a message (AWS Encryption SDK specification, "Encrypt"), in the memory of one frame.
+//! Sealing a stream as a message (AWS Encryption SDK specification, "Encrypt"), on all cores and in bounded memory.
 
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{BufWriter, Read, Write};
 
 use super::{
     CommitmentPolicy, Content, EncryptedDataKey, FrameLength, HEADER_BYTES_MAX, Header, Keyring, MessageId,
     RECIPIENTS_MAX, SealError, SuiteId,
-    frame::{END_MARK, MessageCipher, Part, SealBuffer},
+    batch::{Batching, SealBatch},
+    frame::{END_MARK, MessageCipher},
+    pipeline,
+    signature::{self, PUBLIC_KEY},
 };
 use crate::{
-    crypto::{frame::TAG_BYTES, random::Random},
+    crypto::{ecdsa::StreamSigner, random::Random},
     model::EncryptionContext,
 };
 
@@ -26,6 +29,9 @@ pub struct SealOptions {
     pub frame_length: FrameLength,
     /// The commitment policy.
     pub commitment_policy: CommitmentPolicy,
+    /// The algorithm suite: [`SuiteId::COMMIT_KEY`], or [`SuiteId::COMMIT_KEY_SIGNED`], whose signature is hashed on one
+    /// thread and so caps the speed.
+    pub suite: SuiteId,
 }
 
 /// What was sealed.
@@ -45,7 +51,8 @@ pub struct Sealed {
 
 /// Seals all that `reader` gives as one message under a new data key, and writes it to `writer`.
 ///
-/// The memory that it takes is one frame. When it fails, what was written is no message.
+/// The memory that it takes is some frames: 16 MiB, or one frame when that is longer. When it fails, what was written is
+/// no message.
 ///
 /// # Errors
 ///
@@ -58,53 +65,83 @@ pub fn seal(
     options: &SealOptions,
     random: &mut dyn Random,
 ) -> Result<Sealed, SealError> {
-    let (header, cipher) = new_message(keyring, options, random)?;
-    let body = header.to_body_bytes();
-    let header_bytes = body.len() + TAG_BYTES;
-    if header_bytes > HEADER_BYTES_MAX {
-        return Err(SealError::HeaderTooLong { bytes: header_bytes, max: HEADER_BYTES_MAX });
-    }
-    let mut writer = Counted { inner: BufWriter::with_capacity(WRITE_BUFFER_BYTES, writer), bytes: 0 };
-    writer.write(&body)?;
-    writer.write(&cipher.header_tag(&body))?;
+    let NewMessage { header, header_bytes, cipher, signer } = NewMessage::make(keyring, options, random)?;
+    let inner = BufWriter::with_capacity(WRITE_BUFFER_BYTES, writer);
+    let mut writer = Counted { inner, bytes: 0, signer };
+    writer.write(&header_bytes)?;
     let (plaintext_bytes, frames) = seal_body(&mut reader, &mut writer, &cipher, options.frame_length)?;
+    if let Some(signer) = writer.signer.take() {
+        let signature = signer.finish()?;
+        let length = u16::try_from(signature.len()).unwrap_or(u16::MAX).to_be_bytes();
+        writer.write(&length)?;
+        writer.write(&signature)?;
+    }
     writer.inner.flush().map_err(SealError::Write)?;
-    let header_bytes = header_bytes as u64;
+    let header_bytes = header_bytes.len() as u64;
     Ok(Sealed { header, header_bytes, plaintext_bytes, message_bytes: writer.bytes, frames })
 }
 
 /// A header and cipher that were never used before: message id and data key are both new.
-fn new_message(
-    keyring: &dyn Keyring,
-    options: &SealOptions,
-    random: &mut dyn Random,
-) -> Result<(Header, MessageCipher), SealError> {
-    let (suite, policy) = (SuiteId::COMMIT_KEY, options.commitment_policy);
-    if !policy.allows_sealing(suite) {
-        return Err(SealError::SuiteForbidden { suite, policy });
+pub(super) struct NewMessage {
+    pub(super) header: Header,
+    /// The header's bytes with its tag.
+    pub(super) header_bytes: Vec<u8>,
+    pub(super) cipher: MessageCipher,
+    pub(super) signer: Option<StreamSigner>,
+}
+
+impl NewMessage {
+    pub(super) fn make(
+        keyring: &dyn Keyring,
+        options: &SealOptions,
+        random: &mut dyn Random,
+    ) -> Result<Self, SealError> {
+        let (suite, policy) = (options.suite, options.commitment_policy);
+        if !policy.allows_sealing(suite) {
+            return Err(SealError::SuiteForbidden { suite, policy });
+        }
+        if !suite.commits() {
+            return Err(SealError::SuiteNotSealed { suite });
+        }
+        if let Some((key, _)) =
+            options.context.iter().find(|(key, _)| key.starts_with(RESERVED_CONTEXT_PREFIX))
+        {
+            return Err(SealError::ReservedContextKey { key: key.into() });
+        }
+        let mut context = options.context.clone();
+        let signer = if suite.signs() { Some(StreamSigner::generate()?) } else { None };
+        if let Some(signer) = &signer {
+            let public_key = signature::encode(&signer.public_key());
+            context.insert(PUBLIC_KEY, public_key).map_err(|_| SealError::ContextTooLong)?;
+        }
+        let message_id = MessageId::from_bytes(random.array()?);
+        let new = keyring.generate(&context, random)?;
+        let count = new.encrypted.len();
+        if !(1..=RECIPIENTS_MAX).contains(&count) {
+            return Err(SealError::RecipientCount { count, max: RECIPIENTS_MAX });
+        }
+        if !new.encrypted.iter().all(EncryptedDataKey::fits_header) {
+            return Err(SealError::FieldTooLong);
+        }
+        let Some((cipher, commitment)) = MessageCipher::derive(&(&new.data_key).into(), suite, message_id)
+        else {
+            return Err(SealError::SuiteNotSealed { suite });
+        };
+        let header = Header {
+            suite,
+            message_id,
+            context,
+            encrypted_data_keys: new.encrypted,
+            content: Content::Framed { frame_length: options.frame_length.get() },
+            commitment: commitment.map(|commitment| *commitment.expose_secret()),
+        };
+        let mut header_bytes = header.to_body_bytes();
+        header_bytes.extend_from_slice(&cipher.header_tag(&header.to_body_bytes()));
+        if header_bytes.len() > HEADER_BYTES_MAX {
+            return Err(SealError::HeaderTooLong { bytes: header_bytes.len(), max: HEADER_BYTES_MAX });
+        }
+        Ok(Self { header, header_bytes, cipher, signer })
     }
-    if let Some((key, _)) = options.context.iter().find(|(key, _)| key.starts_with(RESERVED_CONTEXT_PREFIX)) {
-        return Err(SealError::ReservedContextKey { key: key.into() });
-    }
-    let message_id = MessageId::from_bytes(random.array()?);
-    let new = keyring.generate(&options.context, random)?;
-    let count = new.encrypted.len();
-    if !(1..=RECIPIENTS_MAX).contains(&count) {
-        return Err(SealError::RecipientCount { count, max: RECIPIENTS_MAX });
-    }
-    if !new.encrypted.iter().all(EncryptedDataKey::fits_header) {
-        return Err(SealError::FieldTooLong);
-    }
-    let (cipher, commitment) = MessageCipher::derive(&new.data_key, suite, message_id);
-    let header = Header {
-        suite,
-        message_id,
-        context: options.context.clone(),
-        encrypted_data_keys: new.encrypted,
-        content: Content::Framed { frame_length: options.frame_length.get() },
-        commitment: *commitment.expose_secret(),
-    };
-    Ok((header, cipher))
 }
 
 /// Answers how many plaintext bytes and frames there were.
@@ -116,58 +153,55 @@ fn seal_body(
     cipher: &MessageCipher,
     frame_length: FrameLength,
 ) -> Result<(u64, u32), SealError> {
-    let mut buffer = SealBuffer::new(frame_length);
-    let mut plaintext_bytes = 0;
-    let mut sequence: u32 = 1;
-    loop {
-        let text = buffer.text();
-        let length = read_full(reader, text).map_err(SealError::Read)?;
-        plaintext_bytes += length as u64;
-        if length < text.len() {
-            writer.write(buffer.seal(cipher, Part::Final, sequence, length))?;
-            return Ok((plaintext_bytes, sequence));
-        }
-        // The last number is the final frame's alone: before a regular frame it would read as the end mark.
-        if sequence == END_MARK {
-            return Err(SealError::TooLong { frame_length: frame_length.get().get() });
-        }
-        writer.write(buffer.seal(cipher, Part::Regular, sequence, length))?;
-        sequence += 1;
-    }
-}
-
-/// Fills `buffer` as far as the reader reaches; answers how far.
-fn read_full(reader: &mut impl Read, mut buffer: &mut [u8]) -> io::Result<usize> {
-    let wanted = buffer.len();
-    while !buffer.is_empty() {
-        match reader.read(buffer) {
-            Ok(0) => break,
-            Ok(read) => buffer = buffer.split_at_mut(read).1,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(wanted - buffer.len())
+    let batching = Batching::of(frame_length.get().get());
+    let (mut next, mut plaintext_bytes) = (Some(1_u32), 0);
+    let mut frames = 0;
+    pipeline::in_order(
+        batching.in_flight,
+        &mut |used: Option<SealBatch>| {
+            let Some(first) = next else { return Ok(None) };
+            let mut batch = used.unwrap_or_default();
+            batch.read(reader, batching, first).map_err(SealError::Read)?;
+            // The last number is the final frame's alone: before a regular frame it would read as the end mark.
+            let after = u64::from(first) + batch.frames as u64;
+            let after = u32::try_from(after).ok().filter(|after| *after < END_MARK || batch.last.is_some());
+            let after = after.ok_or(SealError::TooLong { frame_length: frame_length.get().get() })?;
+            frames = after;
+            plaintext_bytes += (batch.frames * batching.frame_length + batch.last.unwrap_or(0)) as u64;
+            next = batch.last.is_none().then_some(after);
+            Ok(Some(batch))
+        },
+        &|batch| batch.seal(cipher, batching),
+        &mut |batch| writer.write(batch.bytes()),
+    )?;
+    Ok((plaintext_bytes, frames))
 }
 
 struct Counted<W> {
     inner: W,
     bytes: u64,
+    /// Takes in all that is written until the signature.
+    signer: Option<StreamSigner>,
 }
 
 impl<W: Write> Counted<W> {
     fn write(&mut self, bytes: &[u8]) -> Result<(), SealError> {
         self.bytes += bytes.len() as u64;
+        if let Some(signer) = &mut self.signer {
+            signer.update(bytes);
+        }
         self.inner.write_all(bytes).map_err(SealError::Write)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
     use crate::{
         crypto::random::SeededRandom,
-        envelope::{ErrorClass, KeyringError, NewDataKey, RawAesKeyring},
+        envelope::{DataKey, ErrorClass, KeyringError, NewDataKey, RawAesKeyring},
         secret::SecretKey,
     };
 
@@ -246,7 +280,7 @@ mod tests {
             Err(KeyringError::NoSealingKey)
         }
 
-        fn unwrap(&self, _: &[EncryptedDataKey], _: &EncryptionContext) -> Result<SecretKey, KeyringError> {
+        fn unwrap(&self, _: &[EncryptedDataKey], _: &EncryptionContext) -> Result<DataKey, KeyringError> {
             Err(KeyringError::NoSealingKey)
         }
     }

@@ -11,7 +11,7 @@ use super::{
     ScheduledDeletion, TagResource, UntagResource, UpdateAlias, UpdateKeyDescription,
 };
 use crate::{
-    envelope::{DataKeyError, DataKeys, DecryptedDataKey, EncryptedDataKeyBlob, GeneratedDataKey},
+    envelope::{self, DataKeyError, DataKeys, DecryptedDataKey, EncryptedDataKeyBlob, GeneratedDataKey},
     model::{EncryptionContext, ErrorCode, GrantToken, KeyArn, KeyRef, Tags},
     secret::{SecretBytes, SecretKey},
 };
@@ -260,7 +260,10 @@ impl DataKeys for KmsDataKeys<'_> {
         };
         let decrypted =
             self.door.call_with(&self.caller, &operation, &self.options).map_err(data_key_error)?;
-        Ok(DecryptedDataKey { plaintext: whole_key(&decrypted.plaintext)?, key_arn: decrypted.key_id })
+        let plaintext = envelope::DataKey::new(decrypted.plaintext).ok_or_else(|| {
+            DataKeyError::new(ErrorCode::InvalidCiphertext, "the plaintext has not the length of a data key")
+        })?;
+        Ok(DecryptedDataKey { plaintext, key_arn: decrypted.key_id })
     }
 }
 

@@ -257,7 +257,7 @@ impl Keyring for Overheard<'_> {
         &self,
         encrypted: &[EncryptedDataKey],
         context: &EncryptionContext,
-    ) -> Result<SecretKey, KeyringError> {
+    ) -> Result<envelope::DataKey, KeyringError> {
         self.inner.unwrap(encrypted, context)
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     artifact::{self, ArtifactError, Progress, Source, Target},
     crypto::random::{Random, SystemRandom},
     envelope::{
-        DataKeyError, EncryptedDataKey, Keyring, KeyringError, KmsKeyring, NewDataKey, OpenOptions,
+        DataKey, DataKeyError, EncryptedDataKey, Keyring, KeyringError, KmsKeyring, NewDataKey, OpenOptions,
         SealOptions,
     },
     kms::{CallError, Caller, Door, KmsDataKeys, Service, ServiceKey, data_key_error},
@@ -317,7 +317,7 @@ impl Keyring for RecordedKeyring<'_> {
         &self,
         encrypted: &[EncryptedDataKey],
         context: &EncryptionContext,
-    ) -> Result<SecretKey, KeyringError> {
+    ) -> Result<DataKey, KeyringError> {
         let unwrapped = self.inner.unwrap(encrypted, context);
         let Some(mut get) = self.take() else { return unwrapped };
         get.refused = unwrapped.as_ref().err().map(|error| match error.kms_answer() {

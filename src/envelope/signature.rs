@@ -1,0 +1,36 @@
+//! The signature of a message (AWS Encryption SDK specification, "Message footer"), made or checked as its bytes pass.
+//!
+//! An ephemeral key signs header and body; its public half stands in the encryption context, which the header's tag and
+//! the encrypted data keys authenticate. It tells apart who could only open a message from who sealed it.
+
+use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
+
+use super::{Header, OpenMessageError};
+use crate::crypto::ecdsa::StreamVerifier;
+
+/// The context's key of the public key.
+pub(super) const PUBLIC_KEY: &str = "aws-crypto-public-key";
+/// The longest signature: DER of two numbers of 48 bytes has 104.
+pub(super) const SIGNATURE_BYTES_MAX: usize = 512;
+
+/// The verifier of a message's signature; none for a suite without one.
+///
+/// # Errors
+///
+/// When the public key and the suite do not fit: a signed message without it, or another with it, which may be what is
+/// left of a signed one.
+pub(super) fn verifier(header: &Header) -> Result<Option<StreamVerifier>, OpenMessageError> {
+    match (header.suite.curve(), header.context.get(PUBLIC_KEY)) {
+        (None, None) => Ok(None),
+        (Some(curve), Some(key)) => {
+            let point = BASE64.decode(key).map_err(|_| OpenMessageError::PublicKey)?;
+            StreamVerifier::new(curve, &point).map(Some).map_err(|_| OpenMessageError::PublicKey)
+        }
+        _ => Err(OpenMessageError::PublicKey),
+    }
+}
+
+/// The public key as the context holds it.
+pub(super) fn encode(public_key: &[u8]) -> String {
+    BASE64.encode(public_key)
+}
