@@ -17,6 +17,8 @@ mod error;
 #[cfg(feature = "server")]
 mod exec;
 pub mod exit;
+mod explain;
+mod explanation;
 mod folder;
 mod global;
 mod init;
@@ -88,6 +90,7 @@ enum Command {
     #[cfg(feature = "server")]
     Exec(exec::Exec),
     Tiers(tiers::Tiers),
+    Explain(explain::Explain),
     Simulate(simulate::Simulate),
     #[command(subcommand)]
     Clock(clock::Clock),
@@ -108,6 +111,7 @@ impl Command {
             Self::Exec(command) => return command.run(global),
             #[cfg(feature = "server")]
             Self::Serve(command) => command.run(global),
+            Self::Explain(command) => return command.run(global),
             Self::Demo(command) => command.run(global),
             Self::Init(command) => command.run(global),
             Self::Apply(command) => command.run(global),
@@ -147,10 +151,12 @@ pub fn main() -> ExitCode {
         }
     };
     cli.global.color.apply();
-    match cli.command.run(&cli.global) {
-        Ok(exit) => exit.into(),
-        Err(error) => error.report().into(),
-    }
+    let exit = match cli.command.run(&cli.global) {
+        Ok(exit) => exit,
+        Err(error) => error.report(),
+    };
+    cli.global.explain_what_was_heard(exit);
+    exit.into()
 }
 
 /// The whole command line, for completions, manual pages and the reference.

@@ -6,8 +6,9 @@ use super::{
     CallError, Caller, CreateGrant, OperationRow, States, Subject,
     authentication::Authenticated,
     conditions::{self, KeyConditions},
-    explanation::why_denied,
+    explanation::Witness,
     material::Materials,
+    question::Supposed,
 };
 use crate::{
     audit::ResourceEntry,
@@ -47,6 +48,26 @@ pub struct Call<'a> {
     pub(super) asked: RefCell<Vec<(&'static str, Subject)>>,
     /// What the record will name as the call's resources.
     pub(super) resources: Vec<ResourceEntry>,
+    /// Sees every decision of the call.
+    pub(super) witness: Witness,
+    /// What a call that is only asked about is supposed to bring along.
+    pub(super) supposed: Option<&'a Supposed>,
+}
+
+/// A decision on one (action, resource) pair; on a denial, why.
+pub(super) struct Judged {
+    decision: Decision,
+    why: Option<String>,
+}
+
+impl Judged {
+    /// The proof that `A` was allowed, or the denial in AWS's words.
+    fn permit<A: Action>(self) -> Result<Authorized<A>, CallError> {
+        self.decision.authorize().map_err(|denied| {
+            let why = self.why.unwrap_or_default();
+            CallError::new(ErrorCode::AccessDenied, denied.to_string()).explained(why)
+        })
+    }
 }
 
 impl Call<'_> {
@@ -75,6 +96,11 @@ impl Call<'_> {
     /// Within one's own account a key that is not there is `NotFoundException`. Of other accounts' keys one learns
     /// nothing: AWS answers as if access were denied.
     pub(crate) fn resolve<A: Action>(&mut self, name: &KeyRef) -> Result<NamedKey, CallError> {
+        self.resolve_for(A::NAME, name)
+    }
+
+    /// The same for an action that is known by its name alone.
+    pub(super) fn resolve_for(&mut self, action: &str, name: &KeyRef) -> Result<NamedKey, CallError> {
         let region = self.world.settings().region.clone();
         let (arn, alias) = match name {
             KeyRef::Id(id) => (KeyArn::new(region, self.account(), id.clone()), None),
@@ -82,23 +108,30 @@ impl Call<'_> {
                 return Err(CallError::not_found(format!("Invalid arn {}", arn.region())));
             }
             KeyRef::Arn(arn) => (arn.clone(), None),
-            KeyRef::Alias(alias) => (self.resolve_alias::<A>(&self.account(), alias)?, Some(alias.clone())),
+            KeyRef::Alias(alias) => {
+                (self.resolve_alias(action, &self.account(), alias)?, Some(alias.clone()))
+            }
             KeyRef::AliasArn { region: named, .. } if *named != region => {
                 return Err(CallError::not_found(format!("Invalid arn {named}")));
             }
             KeyRef::AliasArn { account, name, .. } => {
-                (self.resolve_alias::<A>(account, name)?, Some(name.clone()))
+                (self.resolve_alias(action, account, name)?, Some(name.clone()))
             }
         };
         let key = match self.world.key(&arn) {
             Some(key) => Arc::clone(key),
-            None => return Err(self.no_such_key::<A>(&arn)),
+            None => return Err(self.no_such_key(action, &arn)),
         };
         self.note_key(&key);
         Ok(NamedKey { key, alias, given: name.to_string() })
     }
 
-    fn resolve_alias<A: Action>(&self, account: &AccountId, name: &AliasName) -> Result<KeyArn, CallError> {
+    fn resolve_alias(
+        &self,
+        action: &str,
+        account: &AccountId,
+        name: &AliasName,
+    ) -> Result<KeyArn, CallError> {
         if let Some(alias) = self.world.alias(account, name) {
             return Ok(alias.target.clone());
         }
@@ -106,25 +139,28 @@ impl Call<'_> {
         if *account == self.account() {
             Err(CallError::not_found(format!("Alias {arn} is not found.")))
         } else {
-            Err(self.out_of_reach::<A>(&arn))
+            Err(self.out_of_reach_for(action, &arn))
         }
     }
 
-    fn no_such_key<A: Action>(&self, arn: &KeyArn) -> CallError {
+    fn no_such_key(&self, action: &str, arn: &KeyArn) -> CallError {
         if *arn.account() == self.account() {
             CallError::not_found(format!("Key '{arn}' does not exist"))
         } else {
-            self.out_of_reach::<A>(&arn.to_string())
+            self.out_of_reach_for(action, &arn.to_string())
         }
     }
 
     /// AWS's words about what belongs to somebody else and may not even exist.
     pub(crate) fn out_of_reach<A: Action>(&self, what: &str) -> CallError {
+        self.out_of_reach_for(A::NAME, what)
+    }
+
+    fn out_of_reach_for(&self, action: &str, what: &str) -> CallError {
         let message = format!(
-            "User: {} is not authorized to perform: {} on resource: {what} because the resource does not exist in this \
+            "User: {} is not authorized to perform: {action} on resource: {what} because the resource does not exist in this \
              Region, no resource-based policies allow access, or a resource-based policy explicitly denies access",
             self.authenticated.facts().name(),
-            A::NAME
         );
         CallError::new(ErrorCode::AccessDenied, message)
     }
@@ -170,32 +206,35 @@ impl Call<'_> {
         named: &NamedKey,
         conditions: &KeyConditions<'_>,
     ) -> Result<Authorized<A>, CallError> {
-        let key = &named.key;
-        let across_accounts = self.row.is_some_and(OperationRow::across_accounts);
-        if *key.arn.account() != self.account() && !across_accounts {
-            let why = format!("{} does not work across accounts", A::NAME);
-            return Err(self.out_of_reach::<A>(&named.given).explained(why));
+        self.hold_to_the_table::<A>(Subject::Key)?;
+        let judged = self.judge_key(A::NAME, named, conditions);
+        if *named.key.arn.account() == self.account() {
+            return judged.permit();
         }
+        // Whether another account's key exists is not for a caller who may not use it to learn.
+        let denied = |why| self.out_of_reach::<A>(&named.given).explained(why);
+        if !self.row.is_some_and(OperationRow::across_accounts) {
+            return Err(denied(format!("{} does not work across accounts", A::NAME)));
+        }
+        judged.permit().map_err(|error: CallError| denied(error.explanation().unwrap_or_default().to_owned()))
+    }
+
+    /// Decides whether the caller may do `action` to a key: for a call and for a question about one alike.
+    pub(super) fn judge_key(&self, action: &str, named: &NamedKey, conditions: &KeyConditions<'_>) -> Judged {
+        let key = &named.key;
         let mut context = conditions::global(self);
         conditions::of_key(&mut context, self, named, conditions);
         let mut resource = Resource::key(&key.arn);
         if key.tier == Tier::AwsManaged {
             resource = resource.aws_managed();
         }
-        let decided = self.decide::<A>(&resource, Subject::Key, &context, Some((key, conditions)));
-        if *key.arn.account() == self.account() {
-            return decided;
-        }
-        // Whether another account's key exists is not for a caller who may not use it to learn.
-        decided.map_err(|denied| {
-            let why = denied.explanation().unwrap_or_default().to_owned();
-            self.out_of_reach::<A>(&named.given).explained(why)
-        })
+        self.judge(action, &resource, &context, Some((key, conditions)))
     }
 
     /// Asks whether the caller's identity policies allow `A` on no resource in particular: `*`.
     pub(crate) fn authorize_any<A: Action>(&self) -> Result<Authorized<A>, CallError> {
-        self.decide::<A>(&Resource::none(), Subject::Nothing, &conditions::global(self), None)
+        self.hold_to_the_table::<A>(Subject::Nothing)?;
+        self.judge_any(A::NAME, |_| ()).permit()
     }
 
     /// The same, with condition keys of the request.
@@ -203,9 +242,15 @@ impl Call<'_> {
         &self,
         fill: impl FnOnce(&mut ConditionContext),
     ) -> Result<Authorized<A>, CallError> {
+        self.hold_to_the_table::<A>(Subject::Nothing)?;
+        self.judge_any(A::NAME, fill).permit()
+    }
+
+    /// Decides whether the caller may do `action` to no resource in particular.
+    pub(super) fn judge_any(&self, action: &str, fill: impl FnOnce(&mut ConditionContext)) -> Judged {
         let mut context = conditions::global(self);
         fill(&mut context);
-        self.decide::<A>(&Resource::none(), Subject::Nothing, &context, None)
+        self.judge(action, &Resource::none(), &context, None)
     }
 
     /// Asks whether the caller may do `A` to something that is not a key: an alias, a bucket, an object.
@@ -224,11 +269,22 @@ impl Call<'_> {
         owner: AccountId,
         fill: impl FnOnce(&mut ConditionContext),
     ) -> Result<Authorized<A>, CallError> {
-        let arn: Arn = arn.parse()?;
+        self.hold_to_the_table::<A>(Subject::Other)?;
+        self.judge_on(A::NAME, &arn.parse()?, owner, fill).permit()
+    }
+
+    /// Decides whether the caller may do `action` to something that is not a key.
+    pub(super) fn judge_on(
+        &self,
+        action: &str,
+        arn: &Arn,
+        owner: AccountId,
+        fill: impl FnOnce(&mut ConditionContext),
+    ) -> Judged {
         let mut context = conditions::global(self);
         conditions::of_owner(&mut context, &owner);
         fill(&mut context);
-        self.decide::<A>(&Resource::of_arn(&arn, Some(owner)), Subject::Other, &context, None)
+        self.judge(action, &Resource::of_arn(arn, Some(owner)), &context, None)
     }
 
     /// Refuses principals of other accounts than the keystore's own: what concerns the keystore as a whole is not theirs.
@@ -253,34 +309,34 @@ impl Call<'_> {
         keeps_control(policy, facts, key, &context)
     }
 
-    fn decide<A: Action>(
+    /// INVARIANT: every decision of the keystore is made here, from the caller's layers as they are.
+    fn judge(
         &self,
+        action: &str,
         resource: &Resource,
-        subject: Subject,
         context: &ConditionContext,
         of_key: Option<(&Key, &KeyConditions<'_>)>,
-    ) -> Result<Authorized<A>, CallError> {
-        self.hold_to_the_table::<A>(subject)?;
+    ) -> Judged {
         let attached = self.authenticated.policies();
         let identity: Vec<NamedPolicy<'_>> = attached
             .iter()
             .map(|attached| NamedPolicy { name: attached.name.as_str(), policy: &attached.policy })
             .collect();
-        let mut request = Request::new(self.authenticated.facts(), A::NAME, resource, context);
+        let supposed = self.supposed.map(|supposed| supposed.added_to(context, self.now));
+        let context = supposed.as_ref().unwrap_or(context);
+        let mut request = Request::new(self.authenticated.facts(), action, resource, context);
         request.layers.identity = &identity;
         let mut grants = Vec::new();
         if let Some((key, conditions)) = of_key {
             request.layers.resource = Some(key.policy.policy());
             request.encryption_context = conditions.encryption_context;
             request.child_grant = conditions.new_grant.map(CreateGrant::as_child);
-            grants = self.grants_to_consider::<A>(key, conditions);
+            grants = self.grants_to_consider(action, key, conditions);
         }
         request.grants = &grants;
         let decision: Decision = decide(&request);
-        decision.authorize().map_err(|denied| {
-            let explanation = self.why_denied(&decision, &request, of_key.map(|(key, _)| key));
-            CallError::new(ErrorCode::AccessDenied, denied.to_string()).explained(explanation)
-        })
+        let why = self.see(&decision, &request, of_key.map(|(key, _)| key));
+        Judged { decision, why }
     }
 
     /// Keeps the operation to its row: what it does not say there it cannot ask for.
@@ -297,31 +353,36 @@ impl Call<'_> {
     }
 
     /// The grants that may bear on a decision. Retiring is a right that the one grant in question gives.
-    fn grants_to_consider<'b, A: Action>(
+    fn grants_to_consider<'b>(
         &'b self,
+        action: &str,
         key: &Key,
         conditions: &KeyConditions<'b>,
     ) -> Vec<GrantFacts<'b>> {
         if let Some(retired) = conditions.retired {
             return vec![retired.facts()];
         }
-        let Some(operation) = GrantOperation::from_action(A::NAME) else { return Vec::new() };
+        let Some(operation) = GrantOperation::from_action(action) else { return Vec::new() };
         let caller = self.authenticated.facts();
         let found = self.world.grants_for(&key.arn, caller, operation, conditions.encryption_context);
         found.into_iter().map(|grant| grant.facts()).collect()
     }
 
-    /// Why, with those grants of the caller in view that did not fit.
-    fn why_denied(&self, decision: &Decision, request: &Request<'_>, key: Option<&Key>) -> String {
+    /// Lets the witness see a decision; a denial with those grants of the caller in view that did not fit. Answers why.
+    fn see(&self, decision: &Decision, request: &Request<'_>, key: Option<&Key>) -> Option<String> {
         let caller = self.authenticated.facts();
-        let named = key.map(|key| self.world.grants_naming(&key.arn, caller)).into_iter().flatten();
+        let unfit = key.filter(|_| !decision.is_allowed() && request.grants.is_empty());
+        let named = unfit.map(|key| self.world.grants_naming(&key.arn, caller)).into_iter().flatten();
         let grants: Vec<GrantFacts<'_>> =
             named.take(EXPLAINED_GRANTS_MAX).map(|grant| grant.facts()).collect();
-        let mut request: Request<'_> = *request;
-        if request.grants.is_empty() {
-            request.grants = &grants;
-        }
-        why_denied(decision, &request)
+        let with_grants;
+        let request = if grants.is_empty() {
+            request
+        } else {
+            with_grants = Request { grants: &grants, ..*request };
+            &with_grants
+        };
+        self.witness.see(decision, request)
     }
 
     /// Refuses a key whose state does not admit the operation, by the operation's row.

@@ -25,6 +25,7 @@ mod operation;
 mod operation_table;
 mod options;
 mod policies;
+mod question;
 mod rotation;
 mod service_event;
 mod service_keys;
@@ -47,6 +48,7 @@ pub use data_keys::{
 };
 pub use encrypt::{Decrypt, Decrypted, Encrypt, Encrypted, PLAINTEXT_BYTES_MAX, ReEncrypt, ReEncrypted};
 pub use error::CallError;
+pub use explanation::Explanation;
 pub use grants::{
     CONSTRAINT_PAIRS_MAX, CONSTRAINT_VALUE_CHARS_MAX, CreateGrant, CreatedGrant, GRANTS_PER_KEY_MAX,
     GrantConstraints, GrantListEntry, GrantPage, LIST_LIMIT_DEFAULT, LIST_LIMIT_MAX, ListGrants,
@@ -59,6 +61,7 @@ pub use operation::{Operation, Outcome};
 pub use operation_table::{Fill, OPERATIONS, On, OperationRow, Pair, States, Subject};
 pub use options::{CallOptions, GRANT_TOKENS_MAX};
 pub use policies::{GetKeyPolicy, KEY_POLICY_NAME, ListKeyPolicies, PutKeyPolicy};
+pub use question::{About, Question, Supposed};
 pub use rotation::{
     DisableKeyRotation, EnableKeyRotation, GetKeyRotationStatus, KeyRotationStatus, ListKeyRotations,
     ON_DEMAND_ROTATIONS_MAX, ROTATION_PERIOD_DEFAULT, ROTATION_PERIOD_MAX, ROTATION_PERIOD_MIN,

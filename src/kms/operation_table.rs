@@ -141,6 +141,12 @@ impl OperationRow {
         None
     }
 
+    /// The row of an operation that asks for this action (in any case) on this sort of resource.
+    pub(super) fn asking(action: &str, subject: Subject) -> Option<&'static Self> {
+        let asks = |pair: &Pair| pair.on.subject() == subject && pair.action.eq_ignore_ascii_case(action);
+        OPERATIONS.iter().find(|row| row.pairs.iter().any(asks))
+    }
+
     /// Whether a principal of another account can be allowed it.
     #[must_use]
     pub fn across_accounts(&self) -> bool {

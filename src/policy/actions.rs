@@ -59,6 +59,12 @@ pub fn works_across_accounts(action: &str) -> bool {
     is_cross_account(&action.to_ascii_lowercase())
 }
 
+/// Whether a KMS action (in any case) is one on a key, or on an alias of one.
+#[must_use]
+pub fn needs_key(action: &str) -> bool {
+    !is_without_key(&action.to_ascii_lowercase())
+}
+
 /// Whether the action needs no key.
 pub(super) fn is_without_key(action: &str) -> bool {
     WITHOUT_KEY.contains(&action)
