@@ -103,10 +103,12 @@ const EXPOSES_SECRETS: &[(&str, &str)] = &[
     ("src/crypto/password.rs", "Argon2id takes the passphrase"),
     ("src/crypto/rsa.rs", "RSA takes and gives plaintexts"),
     ("src/crypto/signature.rs", "Ed25519 takes the seed"),
+    ("src/crypto/totp.rs", "HMAC takes an MFA device's seed"),
     ("src/kms/client.rs", "a data key is encrypted for one more recipient"),
     ("src/kms/data_keys.rs", "a new data key is sealed for its owner"),
     ("src/kms/encrypt.rs", "Encrypt and ReEncrypt seal a plaintext"),
     ("src/kms/material.rs", "materials are wrapped and unwrapped"),
+    ("src/kms/secrets.rs", "the secrets of credentials are wrapped"),
     ("src/envelope/raw_aes.rs", "a raw key wraps data keys"),
     (
         "src/envelope/seal.rs",

@@ -14,6 +14,7 @@ pub mod random;
 pub mod rsa;
 pub mod signature;
 mod stack;
+pub mod totp;
 
 /// A ciphertext did not open: its key, its associated data or its bytes are not those it was sealed with. Which of
 /// the three is deliberately not said.

@@ -15,6 +15,7 @@ mod directory;
 mod error;
 mod operations;
 mod recovery;
+mod rewrap;
 mod seal;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ pub use seal::{Seal, Unsealer, WithoutAsking};
 use self::{
     directory::Directory,
     operations::{AdvanceClock, LookUpEvents, RotateRootKey},
+    rewrap::{rewrapped, secrets_of},
     seal::{Purpose, RootKey, SealedRoot, Sealing},
 };
 use crate::{
@@ -45,13 +47,13 @@ use crate::{
         random::{Random, SystemRandom},
         signature::SigningKey,
     },
-    iam::IdentityName,
-    kms::{CallError, Caller, Clock, Door, Kms, Materials, Sinks, SystemClock},
+    iam::UserName,
+    kms::{CallError, Caller, Clock, Door, Kms, Secrets, Sinks, SystemClock},
     model::{AccountId, Days, PrincipalArn, Region, Tags, Timestamp},
     secret::SecretKey,
     services::{artifacts::Artifacts, iam::Iam, organizations::Organizations, s3::S3},
     storage::{Batch, MemoryStorage, Meta, Snapshot, SqliteStorage, Storage, StorageError},
-    world::{Change, Key, Material, RowChange, Settings, TABLES, World},
+    world::{Change, RowChange, Settings, TABLES, World},
 };
 
 /// The name of the administrator that every new keystore has.
@@ -147,9 +149,9 @@ impl Keystore {
         let random: &mut dyn Random = &mut SystemRandom;
         let directory = Directory::create(directory, holder)?;
         match Self::fill_new(&directory, new, seal, random) {
-            Ok((identity, sealed, world, materials, sinks)) => {
+            Ok((identity, sealed, world, secrets, sinks)) => {
                 let place = Place::Disk { directory, sealed };
-                Self::start(place, identity, world, materials, sinks, Arc::new(SystemClock))?
+                Self::start(place, identity, world, secrets, sinks, Arc::new(SystemClock))?
                     .with_administrator()
             }
             Err(error) => {
@@ -165,7 +167,7 @@ impl Keystore {
         new: NewKeystore,
         seal: Seal,
         random: &mut dyn Random,
-    ) -> Result<(Identity, SealedRoot, World, Materials, Sinks), KeystoreError> {
+    ) -> Result<(Identity, SealedRoot, World, Secrets, Sinks), KeystoreError> {
         if let Some(id) = directory.unfinished() {
             seal::forget_unfinished(&seal, id);
         }
@@ -192,8 +194,8 @@ impl Keystore {
             Ok::<_, KeystoreError>((sealed, World::new(settings), Sinks { log, storage: Box::new(storage) }))
         };
         let (sealed, world, sinks) = filled().inspect_err(|_| sealing.abandon(&identity.id))?;
-        let materials = Materials::new(root.derive(&identity.id, Purpose::MaterialWrapping));
-        Ok((identity, sealed, world, materials, sinks))
+        let secrets = secrets_of(&root, &identity.id);
+        Ok((identity, sealed, world, secrets, sinks))
     }
 
     /// Opens a keystore that is there.
@@ -223,10 +225,10 @@ impl Keystore {
         let mut log = AuditLog::open(Box::new(DiskDirectory::new(directory.audit())), options, Some(state))?;
         recovery::disown_unapplied(&mut log, &mut storage, &directory.audit(), &world, state)?;
 
-        let materials = Materials::new(root.derive(&identity.id, Purpose::MaterialWrapping));
+        let secrets = secrets_of(&root, &identity.id);
         let sinks = Sinks { log, storage: Box::new(storage) };
         let place = Place::Disk { directory, sealed };
-        let keystore = Self::start(place, identity, world, materials, sinks, Arc::new(SystemClock))?;
+        let keystore = Self::start(place, identity, world, secrets, sinks, Arc::new(SystemClock))?;
         for orphan in keystore.s3().orphans() {
             let _next_time = std::fs::remove_file(orphan);
         }
@@ -247,31 +249,31 @@ impl Keystore {
         let log = AuditLog::create(Box::new(log_directory.clone()), identity.log_options(signing_key))?;
         let mut storage = MemoryStorage::new(Meta::new());
         let settings = commit_settings(&mut storage, new, log.position())?;
-        let materials = Materials::new(root.derive(&identity.id, Purpose::MaterialWrapping));
+        let secrets = secrets_of(&root, &identity.id);
         let sinks = Sinks { log, storage: Box::new(storage) };
         let objects = TempDir::new().map_err(KeystoreError::io(std::env::temp_dir()))?;
         let place = Place::Memory { objects, log: log_directory };
-        Self::start(place, identity, World::new(settings), materials, sinks, clock)?.with_administrator()
+        Self::start(place, identity, World::new(settings), secrets, sinks, clock)?.with_administrator()
     }
 
     fn start(
         place: Place,
         identity: Identity,
         world: World,
-        materials: Materials,
+        secrets: Secrets,
         sinks: Sinks,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, KeystoreError> {
         let decisions = decision::store(&place)?;
-        let door = Door::open(world, materials, sinks, clock, Box::new(SystemRandom), decisions)
+        let door = Door::open(world, secrets, sinks, clock, Box::new(SystemRandom), decisions)
             .map_err(KeystoreError::io(Path::new("keystead-writer")))?;
         Ok(Self { door, place, identity })
     }
 
     fn with_administrator(self) -> Result<Self, KeystoreError> {
         let root = Caller::local(PrincipalArn::root(&self.settings()?.account));
-        let name: IdentityName = ADMINISTRATOR.parse()?;
-        if self.world()?.identities().next().is_none() {
+        let name: UserName = ADMINISTRATOR.parse()?;
+        if self.world()?.identities().is_empty() {
             self.iam().create_user(&root, name.clone(), Tags::new())?;
         }
         self.iam().put_user_policy(&root, name, "AdministratorAccess".parse()?, ADMINISTRATOR_ACCESS)?;
@@ -446,13 +448,13 @@ impl Keystore {
             return Err(CallError::validation("a keystore in memory has no seal").into());
         };
         let random: &mut dyn Random = &mut SystemRandom;
-        let (world, materials, mut sinks) = self.door.close()?;
+        let (world, secrets, mut sinks) = self.door.close()?;
         let old_root = sealed.open(&self.identity.id, unsealer)?;
         let log_key = self.identity.log_secret(&old_root)?;
 
         let root = RootKey::generate(random)?;
-        let newer = Materials::new(root.derive(&self.identity.id, Purpose::MaterialWrapping));
-        let world = rewrapped(&world, &materials, &newer, random)?;
+        let newer = secrets_of(&root, &self.identity.id);
+        let world = rewrapped(&world, &secrets, &newer, random)?;
         let identity = self.identity.with_log_key(&root, &log_key, random)?;
         let sealing = Sealing::prepare_again(&sealed, &identity.id, directory.path(), unsealer, random)?;
         let sealed = sealing.seal(&root, &identity.id, random)?;
@@ -526,9 +528,10 @@ impl Identity {
 /// is there, without a policy, and nothing else is.
 fn is_unfinished(world: &World) -> bool {
     let (mut keys, mut buckets) = (world.keys(), world.buckets());
-    let powerless =
-        |one: &crate::iam::Identity| one.name().as_str() == ADMINISTRATOR && one.policies().is_empty();
-    keys.next().is_none() && buckets.next().is_none() && world.identities().all(|one| powerless(one))
+    let identities = world.identities();
+    let mut users = identities.users();
+    let powerless = users.all(|user| user.name.as_str() == ADMINISTRATOR && user.permissions.is_empty());
+    keys.next().is_none() && buckets.next().is_none() && powerless && identities.roles().next().is_none()
 }
 
 /// Whether two names are one file's.
@@ -580,21 +583,4 @@ fn commit_settings(
     }
     storage.commit(&batch)?;
     Ok(settings)
-}
-
-/// The same world with every material wrapped under another root key's wrapping key.
-fn rewrapped(
-    world: &World,
-    older: &Materials,
-    newer: &Materials,
-    random: &mut dyn Random,
-) -> Result<World, KeystoreError> {
-    let mut rewrapped = World::clone(world);
-    for key in world.keys() {
-        let mut key = Key::clone(key);
-        let materials = key.materials.iter().map(|material| older.rewrap(newer, &key.arn, material, random));
-        key.materials = materials.collect::<Result<Vec<Material>, _>>()?;
-        rewrapped.apply(&Change::PutKey(Box::new(key)));
-    }
-    Ok(rewrapped)
 }

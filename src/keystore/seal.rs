@@ -89,6 +89,8 @@ impl RootKey {
 pub(super) enum Purpose {
     /// Wraps the materials of KMS keys.
     MaterialWrapping,
+    /// Wraps the secrets of access keys and MFA devices.
+    CredentialWrapping,
     /// Authenticates the rows of the database.
     RowAuthentication,
     /// Wraps the Ed25519 key that signs the audit log's checkpoints.
@@ -99,6 +101,7 @@ impl Purpose {
     fn info(self) -> &'static [u8] {
         match self {
             Self::MaterialWrapping => b"keystead v1 key material wrapping",
+            Self::CredentialWrapping => b"keystead v1 credential wrapping",
             Self::RowAuthentication => b"keystead v1 row authentication",
             Self::LogKeyWrapping => b"keystead v1 log key wrapping",
         }

@@ -74,7 +74,7 @@ impl Place {
         self.parent.path().join("keystore")
     }
 
-    fn filled(&self) -> (Directory, (Identity, SealedRoot, World, Materials, Sinks)) {
+    fn filled(&self) -> (Directory, (Identity, SealedRoot, World, Secrets, Sinks)) {
         let directory = Directory::create(&self.directory(), "the tests").unwrap();
         let new =
             NewKeystore { account: "111122223333".parse().unwrap(), region: "us-east-1".parse().unwrap() };

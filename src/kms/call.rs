@@ -9,15 +9,18 @@ use super::{
     explanation::Witness,
     material::Materials,
     question::Supposed,
+    secrets::Credentials,
 };
 use crate::{
     audit::ResourceEntry,
     crypto::random::Random,
+    iam::{AccessKeyId, Identity, MfaDevice, MfaSerial},
     model::{AccountId, AliasName, Arn, ErrorCode, KeyArn, KeyRef, KeyState, Tier, Timestamp},
     policy::{
         Action, Authorized, ConditionContext, Decision, GrantFacts, GrantOperation, NamedPolicy, Policy,
         Request, Resource, decide, keeps_control,
     },
+    secret::SecretBytes,
     world::{Key, World},
 };
 
@@ -42,6 +45,7 @@ pub struct Call<'a> {
     pub(super) now: Timestamp,
     pub(super) random: &'a mut dyn Random,
     pub(super) materials: &'a Materials,
+    pub(super) credentials: &'a Credentials,
     /// The operation's row in the table of KMS operations.
     pub(super) row: Option<&'static OperationRow>,
     /// The pairs that it has asked for.
@@ -84,6 +88,26 @@ impl Call<'_> {
     /// Randomness for this call.
     pub(crate) fn random(&mut self) -> &mut dyn Random {
         self.random
+    }
+
+    /// The user or role that calls; none for a root user or a service.
+    pub(crate) fn identity(&self) -> Option<&Identity> {
+        self.authenticated.identity()
+    }
+
+    /// A new access key's secret: as it is shown, and under wrap.
+    pub(crate) fn new_access_key(&mut self, id: &AccessKeyId) -> Result<(SecretBytes, Vec<u8>), CallError> {
+        Ok(self.credentials.new_access_key(id, self.random)?)
+    }
+
+    /// A new MFA device's seed: in base32, as it is shown, and under wrap.
+    pub(crate) fn new_mfa_seed(&mut self, serial: &MfaSerial) -> Result<(SecretBytes, Vec<u8>), CallError> {
+        Ok(self.credentials.new_mfa_seed(serial, self.random)?)
+    }
+
+    /// Whether `code` is what this device shows in a time step.
+    pub(crate) fn is_mfa_code(&self, device: &MfaDevice, step: i64, code: &str) -> bool {
+        self.credentials.is_mfa_code(device, step, code)
     }
 
     /// The account whose keys and aliases a name without an account means.
@@ -317,15 +341,12 @@ impl Call<'_> {
         context: &ConditionContext,
         of_key: Option<(&Key, &KeyConditions<'_>)>,
     ) -> Judged {
-        let attached = self.authenticated.policies();
-        let identity: Vec<NamedPolicy<'_>> = attached
-            .iter()
-            .map(|attached| NamedPolicy { name: attached.name.as_str(), policy: &attached.policy })
-            .collect();
+        let identity: Vec<NamedPolicy<'_>> = self.authenticated.policies().iter().map(Into::into).collect();
         let supposed = self.supposed.map(|supposed| supposed.added_to(context, self.now));
         let context = supposed.as_ref().unwrap_or(context);
         let mut request = Request::new(self.authenticated.facts(), action, resource, context);
         request.layers.identity = &identity;
+        request.layers.boundary = self.authenticated.boundary().map(Into::into);
         let mut grants = Vec::new();
         if let Some((key, conditions)) = of_key {
             request.layers.resource = Some(key.policy.policy());

@@ -74,7 +74,7 @@ pub(super) fn global(call: &Call<'_>) -> ConditionContext {
         }
     }
     if let Some(identity) = call.authenticated.identity() {
-        context.principal_tags(identity.tags.iter());
+        context.principal_tags(identity.tags().iter());
     }
     context
 }

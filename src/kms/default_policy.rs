@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{CallError, Service};
 use crate::{
     model::{AccountId, Region},
-    policy::{Policy, PolicyKind},
+    policy::{BoundPolicy, Policy, PolicyKind},
     world::KeyPolicy,
 };
 
@@ -83,5 +83,5 @@ fn parse(policy: &Value) -> Result<KeyPolicy, CallError> {
         serde_json::to_string_pretty(policy).map_err(|error| CallError::internal(error.to_string()))?;
     let policy =
         Policy::parse(&text, PolicyKind::Key).map_err(|error| CallError::internal(error.to_string()))?;
-    Ok(KeyPolicy::new(policy, BTreeMap::new()))
+    Ok(KeyPolicy::new(BoundPolicy::new(policy, BTreeMap::new())))
 }

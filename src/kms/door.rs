@@ -22,7 +22,7 @@ use super::{
     authentication::{Authenticated, user_identity},
     commit::{Committer, Entry, Head, STOPPED, Sinks},
     explanation::Witness,
-    material::Materials,
+    secrets::Secrets,
     service_keys::ServiceKey,
     tick,
 };
@@ -40,7 +40,7 @@ use crate::{
 /// The pipeline that every call goes through.
 pub(crate) struct Door {
     committer: Committer,
-    materials: Materials,
+    secrets: Secrets,
     clock: Arc<dyn Clock>,
     random: Mutex<Box<dyn Random>>,
     decisions: DecisionStore,
@@ -68,14 +68,14 @@ impl Door {
     /// Opens the door to this world.
     pub(crate) fn open(
         world: World,
-        materials: Materials,
+        secrets: Secrets,
         sinks: Sinks,
         clock: Arc<dyn Clock>,
         random: Box<dyn Random>,
         decisions: DecisionStore,
     ) -> std::io::Result<Self> {
         let (committer, watcher) = (Committer::start(world, sinks)?, OnceLock::new());
-        Ok(Self { committer, materials, clock, random: Mutex::new(random), decisions, watcher })
+        Ok(Self { committer, secrets, clock, random: Mutex::new(random), decisions, watcher })
     }
 
     /// Lets somebody hear how every call from now on is decided. There is one watcher at most: a second one is not heard.
@@ -191,7 +191,8 @@ impl Door {
             authenticated: &authenticated,
             now,
             random: random.as_mut(),
-            materials: &self.materials,
+            materials: &self.secrets.materials,
+            credentials: &self.secrets.credentials,
             row: question.row(),
             asked: RefCell::default(),
             resources: Vec::new(),
@@ -234,7 +235,7 @@ impl Door {
         loop {
             let now = self.now(head.world());
             let mut random = self.random();
-            let Some(entry) = tick::next(head.world(), now, &self.materials, random.as_mut())? else {
+            let Some(entry) = tick::next(head.world(), now, &self.secrets.materials, random.as_mut())? else {
                 return Ok(worked);
             };
             head.push(entry, None);
@@ -264,7 +265,8 @@ impl Door {
             return Ok(arn);
         }
         let now = self.now(head.world());
-        let (arn, entry) = which.create(head.world(), now, &self.materials, self.random().as_mut())?;
+        let (arn, entry) =
+            which.create(head.world(), now, &self.secrets.materials, self.random().as_mut())?;
         head.push(entry, None);
         drop(head);
         self.committer.wake();
@@ -300,14 +302,14 @@ impl Door {
         self.now(self.committer.lock().world())
     }
 
-    /// Stops the writer and answers what it wrote to, with the last world and the materials.
+    /// Stops the writer and answers what it wrote to, with the last world and the secrets' wrapping keys.
     ///
     /// # Errors
     ///
     /// When the writer has latched: what it wrote to is not to be believed then.
-    pub(crate) fn close(self) -> Result<(Arc<World>, Materials, Sinks), CallError> {
+    pub(crate) fn close(self) -> Result<(Arc<World>, Secrets, Sinks), CallError> {
         let (world, sinks) = self.committer.stop()?;
-        Ok((world, self.materials, sinks))
+        Ok((world, self.secrets, sinks))
     }
 
     /// Decides a call. One whose record would be longer than a record may be is refused: it could not be logged.
@@ -365,7 +367,8 @@ impl Door {
             authenticated: &authenticated,
             now,
             random: random.as_mut(),
-            materials: &self.materials,
+            materials: &self.secrets.materials,
+            credentials: &self.secrets.credentials,
             row: O::ROW,
             asked: RefCell::default(),
             resources: Vec::new(),

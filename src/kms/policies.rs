@@ -2,11 +2,9 @@
 //!
 //! Source: "Key policies in AWS KMS" (KMS developer guide).
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
-use super::{Call, CallError, Operation, Outcome, conditions::KeyConditions, operation::actions};
+use super::{Call, CallError, Operation, Outcome, conditions::KeyConditions, operation::actions, principals};
 use crate::{
     model::{ErrorCode, KeyArn, KeyRef},
     policy::{Policy, PolicyKind},
@@ -44,7 +42,7 @@ impl Operation for GetKeyPolicy {
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
         let (named, permitted) = call.on_key::<Self::Permission>(&self.key_id)?;
-        Ok(Outcome::answer(permitted, named.key.policy.text().to_owned()))
+        Ok(Outcome::answer(permitted, principals::shown(call.world(), named.key.policy.bound())))
     }
 }
 
@@ -122,19 +120,11 @@ pub(super) fn parse_key_policy(
 ) -> Result<KeyPolicy, CallError> {
     let malformed = |message: String| CallError::new(ErrorCode::MalformedPolicyDocument, message);
     let policy = Policy::parse(text, PolicyKind::Key).map_err(|error| malformed(error.to_string()))?;
-    let mut principals = BTreeMap::new();
-    for principal in policy.principals() {
-        match call.world().identity(principal) {
-            Some(identity) => principals.insert(principal.clone(), identity.id.to_string()),
-            None => {
-                return Err(malformed(
-                    "Policy contains a statement with one or more invalid principals.".into(),
-                )
-                .explained(format!("there is no principal `{principal}` in this keystore")));
-            }
-        };
-    }
-    let policy = KeyPolicy::new(policy, principals);
+    let policy = principals::bind(call.world(), policy).map_err(|missing| {
+        malformed("Policy contains a statement with one or more invalid principals.".into())
+            .explained(format!("there is no principal `{missing}` in this keystore"))
+    })?;
+    let policy = KeyPolicy::new(policy);
     if !bypass_lockout_check && !call.keeps_control(key, policy.policy()) {
         return Err(malformed(
             "The new key policy will not allow you to update the key policy in the future.".into(),

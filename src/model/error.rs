@@ -39,10 +39,18 @@ pub enum ErrorCode {
     Conflict,
     /// The key is disabled.
     Disabled,
+    /// What is to be deleted still holds something, or something still holds it.
+    DeleteConflict,
     /// `DryRun` was asked and the call would have succeeded.
     DryRunOperation,
-    /// There is a user or role of that name already.
+    /// There is an identity, a policy or a provider of that name already.
     EntityAlreadyExists,
+    /// A limit of identity management.
+    IamLimitExceeded,
+    /// A policy of identity management that is not well formed.
+    IamMalformedPolicyDocument,
+    /// A request to identity management that is not well formed.
+    IamValidation,
     /// The ciphertext was made by another key than the one named.
     IncorrectKey,
     /// Nothing is wrong with the request; the keystore itself failed.
@@ -53,10 +61,14 @@ pub enum ErrorCode {
     InvalidAliasName,
     /// An ARN that is not well formed or does not name what is needed.
     InvalidArn,
+    /// The MFA codes are not two consecutive ones of this device.
+    InvalidAuthenticationCode,
     /// The ciphertext is damaged, is not one of ours, or its encryption context differs.
     InvalidCiphertext,
     /// The credentials name nobody.
     InvalidClientTokenId,
+    /// A parameter of identity management that is not what it should be.
+    InvalidInput,
     /// The key cannot be used for this (spec, usage or algorithm).
     InvalidKeyUsage,
     /// A grant token of no living grant.
@@ -69,12 +81,14 @@ pub enum ErrorCode {
     MalformedPolicyDocument,
     /// No such bucket.
     NoSuchBucket,
-    /// No such user or role.
+    /// No such user, role, group, policy, access key, device or provider.
     NoSuchEntity,
     /// No such object.
     NoSuchKey,
     /// No such key or alias.
     NotFound,
+    /// The policy cannot be attached.
+    PolicyNotAttachable,
     /// A tag that is not well formed or is reserved.
     Tag,
     /// The operation exists at AWS and not here, or not for this kind of key.
@@ -95,15 +109,21 @@ impl ErrorCode {
             Self::BucketNotEmpty => "BucketNotEmpty",
             Self::Conflict => "ConflictException",
             Self::Disabled => "DisabledException",
+            Self::DeleteConflict => "DeleteConflict",
             Self::DryRunOperation => "DryRunOperationException",
             Self::EntityAlreadyExists => "EntityAlreadyExists",
+            Self::IamLimitExceeded => "LimitExceeded",
+            Self::IamMalformedPolicyDocument => "MalformedPolicyDocument",
+            Self::IamValidation => "ValidationError",
             Self::IncorrectKey => "IncorrectKeyException",
             Self::KmsInternal => "KMSInternalException",
             Self::KmsInvalidState => "KMSInvalidStateException",
             Self::InvalidAliasName => "InvalidAliasNameException",
             Self::InvalidArn => "InvalidArnException",
+            Self::InvalidAuthenticationCode => "InvalidAuthenticationCode",
             Self::InvalidCiphertext => "InvalidCiphertextException",
             Self::InvalidClientTokenId => "InvalidClientTokenId",
+            Self::InvalidInput => "InvalidInput",
             Self::InvalidKeyUsage => "InvalidKeyUsageException",
             Self::InvalidGrantToken => "InvalidGrantTokenException",
             Self::InvalidMarker => "InvalidMarkerException",
@@ -113,6 +133,7 @@ impl ErrorCode {
             Self::NoSuchEntity => "NoSuchEntity",
             Self::NoSuchKey => "NoSuchKey",
             Self::NotFound => "NotFoundException",
+            Self::PolicyNotAttachable => "PolicyNotAttachable",
             Self::Tag => "TagException",
             Self::UnsupportedOperation => "UnsupportedOperationException",
             Self::Validation => "ValidationException",

@@ -52,6 +52,18 @@ impl PrincipalArn {
         )
     }
 
+    /// The user with this path and name, such as `team/alice`, of `account`. Both must be well formed already.
+    #[must_use]
+    pub fn user(account: &AccountId, path_and_name: &str) -> Self {
+        Self::compose(account, PrincipalKind::User, "iam", "user/", path_and_name)
+    }
+
+    /// The role with this path and name, such as `team/trainer`, of `account`. Both must be well formed already.
+    #[must_use]
+    pub fn role(account: &AccountId, path_and_name: &str) -> Self {
+        Self::compose(account, PrincipalKind::Role, "iam", "role/", path_and_name)
+    }
+
     fn compose(account: &AccountId, kind: PrincipalKind, service: &str, prefix: &str, name: &str) -> Self {
         let text = format!("arn:aws:{service}::{account}:{prefix}{name}");
         Self { arn: Arn::from_trusted(text), account: account.clone(), kind_and_name: (kind, prefix.len()) }
@@ -197,6 +209,12 @@ mod tests {
         assert_eq!(PrincipalArn::root(&account), "arn:aws:iam::111122223333:root".parse().unwrap());
         let session = PrincipalArn::assumed_role(&account, "ops", "me");
         assert_eq!(session, "arn:aws:sts::111122223333:assumed-role/ops/me".parse().unwrap());
+        let user = PrincipalArn::user(&account, "team/alice");
+        assert_eq!(user, "arn:aws:iam::111122223333:user/team/alice".parse().unwrap());
+        assert_eq!(
+            PrincipalArn::role(&account, "ops"),
+            "arn:aws:iam::111122223333:role/ops".parse().unwrap()
+        );
     }
 
     proptest::proptest! {

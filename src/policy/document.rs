@@ -84,6 +84,12 @@ impl Policy {
         self.named().filter_map(|named| if let Who::Arn { arn, .. } = &named.who { Some(arn) } else { None })
     }
 
+    /// The unique ids by which the policy names users and roles, as AWS shows those that were deleted.
+    pub fn principal_ids(&self) -> impl Iterator<Item = &str> {
+        self.named()
+            .filter_map(|named| if let Who::UniqueId(id) = &named.who { Some(id.as_str()) } else { None })
+    }
+
     /// Binds each user, role and session that the policy names to its unique id, as AWS keeps ids in place of ARNs:
     /// whoever comes later under the same name is not meant. For a session, `find` gives its role's id.
     ///

@@ -12,6 +12,7 @@
 
 mod actions;
 mod authorized;
+mod bound;
 mod combine;
 mod condition;
 mod context;
@@ -36,6 +37,7 @@ mod value;
 // The public interface is:
 pub use actions::{needs_key, works_across_accounts};
 pub use authorized::{Action, Authorized};
+pub use bound::{BoundPolicy, StoredBoundPolicy};
 pub use context::{ConditionContext, ContextValue};
 pub use decide::{decide, keeps_control};
 pub use decision::{CheckType, Decision, DecisionEffect, Decisive, Denied, StatementRef};

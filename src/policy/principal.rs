@@ -125,6 +125,13 @@ fn arn_match(
         (Some(named), Some(own)) => named == own,
         (Some(_), None) => effect == Effect::Deny,
     };
+    if let (Some(id), PrincipalKind::User | PrincipalKind::Role) = (id, named.kind())
+        && caller.unique_id() == Some(id)
+    {
+        // The id is what counts: the user may have another name or path now.
+        let is_user = caller.arn().is_some_and(|arn| arn.kind() == PrincipalKind::User);
+        return if is_user { PrincipalMatch::Direct } else { PrincipalMatch::RoleOfSession };
+    }
     let own = caller.arn() == Some(named);
     match (same_id, named.kind()) {
         (false, _) => PrincipalMatch::None,

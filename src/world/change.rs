@@ -3,11 +3,10 @@
 use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
-use super::{Account, Alias, Bucket, BucketName, Grant, Key, Object, ObjectKey, Row, RowId, Settings};
-use crate::{
-    iam::Identity,
-    model::{AccountId, AliasName, GrantId, KeyArn, PrincipalArn},
+use super::{
+    Account, Alias, Bucket, BucketName, Grant, IdentityChange, Key, Object, ObjectKey, Row, RowId, Settings,
 };
+use crate::model::{AccountId, AliasName, GrantId, KeyArn};
 
 /// One change.
 #[derive(Debug, Clone)]
@@ -26,10 +25,8 @@ pub enum Change {
     PutGrant(Box<Grant>),
     /// A grant is gone, and its tokens with it.
     DeleteGrant(KeyArn, GrantId),
-    /// A user or role is made or changed.
-    PutIdentity(Box<Identity>),
-    /// A user or role is gone.
-    DeleteIdentity(PrincipalArn),
+    /// What identity management holds changes.
+    Identity(IdentityChange),
     /// A bucket is made.
     PutBucket(Bucket),
     /// A bucket is gone.
@@ -72,7 +69,13 @@ pub(super) mod table {
     pub(in crate::world) const KEY: &str = "key";
     pub(in crate::world) const ALIAS: &str = "alias";
     pub(in crate::world) const GRANT: &str = "grant";
-    pub(in crate::world) const IDENTITY: &str = "identity";
+    pub(in crate::world) const USER: &str = "user";
+    pub(in crate::world) const GROUP: &str = "group";
+    pub(in crate::world) const ROLE: &str = "role";
+    pub(in crate::world) const MANAGED_POLICY: &str = "managed-policy";
+    pub(in crate::world) const ACCESS_KEY: &str = "access-key";
+    pub(in crate::world) const MFA_DEVICE: &str = "mfa-device";
+    pub(in crate::world) const OIDC_PROVIDER: &str = "oidc-provider";
     pub(in crate::world) const BUCKET: &str = "bucket";
     pub(in crate::world) const OBJECT: &str = "object";
     pub(in crate::world) const SETTINGS: &str = "settings";
@@ -84,17 +87,27 @@ pub const TABLES: &[&str] = &[
     table::KEY,
     table::ALIAS,
     table::GRANT,
-    table::IDENTITY,
+    table::USER,
+    table::GROUP,
+    table::ROLE,
+    table::MANAGED_POLICY,
+    table::ACCESS_KEY,
+    table::MFA_DEVICE,
+    table::OIDC_PROVIDER,
     table::BUCKET,
     table::OBJECT,
     table::SETTINGS,
 ];
 
 impl Change {
-    /// Whether the change takes key material away, so that storage must erase the old copy everywhere.
+    /// Whether the change takes key material or another secret away, so that storage must erase the old copy everywhere.
     #[must_use]
     pub fn erases(&self) -> bool {
-        matches!(self, Self::EraseKey(_))
+        match self {
+            Self::EraseKey(_) => true,
+            Self::Identity(change) => change.erases(),
+            _ => false,
+        }
     }
 
     /// The row that this change writes or removes.
@@ -108,8 +121,7 @@ impl Change {
             Self::DeleteAlias(account, name) => delete(table::ALIAS, alias_id(account, name)),
             Self::PutGrant(grant) => put(table::GRANT, grant_id(&grant.key, &grant.id), grant),
             Self::DeleteGrant(key, id) => delete(table::GRANT, grant_id(key, id)),
-            Self::PutIdentity(identity) => put(table::IDENTITY, identity.arn().to_string(), identity),
-            Self::DeleteIdentity(arn) => delete(table::IDENTITY, arn.to_string()),
+            Self::Identity(change) => change.to_row(),
             Self::PutBucket(bucket) => put(table::BUCKET, bucket.name.to_string(), bucket),
             Self::DeleteBucket(name) => delete(table::BUCKET, name.to_string()),
             Self::PutObject(object) => put(table::OBJECT, object_id(&object.bucket, &object.key), object),
@@ -129,11 +141,13 @@ impl Change {
             table::KEY => Self::PutKey(read(row)?),
             table::ALIAS => Self::PutAlias(read(row)?),
             table::GRANT => Self::PutGrant(read(row)?),
-            table::IDENTITY => Self::PutIdentity(read(row)?),
             table::BUCKET => Self::PutBucket(read(row)?),
             table::OBJECT => Self::PutObject(read(row)?),
             table::SETTINGS => Self::PutSettings(read(row)?),
-            _ => return Err(damaged(row, "this table is not known")),
+            _ => match IdentityChange::from_row(row)? {
+                Some(change) => Self::Identity(change),
+                None => return Err(damaged(row, "this table is not known")),
+            },
         };
         match change.to_row() {
             RowChange::Put(written) if written.id == row.id => Ok(change),
@@ -142,18 +156,18 @@ impl Change {
     }
 }
 
-fn put(table: &'static str, id: String, body: &impl Serialize) -> RowChange {
+pub(super) fn put(table: &'static str, id: String, body: &impl Serialize) -> RowChange {
     match serde_json::to_vec(body) {
         Ok(body) => RowChange::Put(Row { id: RowId { table, id }, body }),
         Err(_) => unreachable!("the world's nouns have text keys alone, so JSON can hold them"),
     }
 }
 
-fn delete(table: &'static str, id: String) -> RowChange {
+pub(super) fn delete(table: &'static str, id: String) -> RowChange {
     RowChange::Delete(RowId { table, id })
 }
 
-fn read<T: DeserializeOwned>(row: &Row) -> Result<T, RowError> {
+pub(super) fn read<T: DeserializeOwned>(row: &Row) -> Result<T, RowError> {
     serde_json::from_slice(&row.body).map_err(|error| damaged(row, &error.to_string()))
 }
 

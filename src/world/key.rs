@@ -1,15 +1,13 @@
 //! A KMS key as the world holds it: what everybody may know, its policy, and its materials under wrap.
 
-use std::{collections::BTreeMap, sync::Arc};
-
 use serde::{Deserialize, Serialize};
 
 use crate::{
     model::{
-        Days, KeyArn, KeyId, KeyOrigin, KeySpec, KeyState, KeyUsage, MaterialId, ParseError, PrincipalArn,
-        RotationType, Tags, Tier, Timestamp,
+        Days, KeyArn, KeyId, KeyOrigin, KeySpec, KeyState, KeyUsage, MaterialId, ParseError, RotationType,
+        Tags, Tier, Timestamp,
     },
-    policy::{Policy, PolicyKind},
+    policy::{BoundPolicy, Policy, PolicyKind, StoredBoundPolicy},
 };
 
 /// A KMS key.
@@ -103,56 +101,47 @@ pub struct Material {
     pub wrapped: Vec<u8>,
 }
 
-/// A key policy, parsed once and kept with its text and the unique ids of the principals that it names.
-///
-/// The ids are what counts, as at AWS: a user who is deleted and made again under the same name is somebody else.
+/// A key policy, parsed once and bound to the unique ids of the principals that it names.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(try_from = "StoredKeyPolicy", into = "StoredKeyPolicy")]
-pub struct KeyPolicy {
-    policy: Arc<Policy>,
-    principals: BTreeMap<PrincipalArn, String>,
-}
+#[serde(try_from = "StoredBoundPolicy", into = "StoredBoundPolicy")]
+pub struct KeyPolicy(BoundPolicy);
 
 impl KeyPolicy {
-    /// Takes a parsed key policy, with the unique id of each principal that it names.
+    /// Takes a key policy.
     #[must_use]
-    pub fn new(mut policy: Policy, principals: BTreeMap<PrincipalArn, String>) -> Self {
-        policy.resolve_principals(|arn| principals.get(arn).cloned());
-        Self { policy: Arc::new(policy), principals }
+    pub fn new(policy: BoundPolicy) -> Self {
+        Self(policy)
     }
 
     /// The policy.
     #[must_use]
     pub fn policy(&self) -> &Policy {
-        &self.policy
+        self.0.policy()
     }
 
     /// Its text, as it was put.
     #[must_use]
     pub fn text(&self) -> &str {
-        self.policy.text()
+        self.0.text()
+    }
+
+    /// The policy with the ids that it is bound to.
+    #[must_use]
+    pub fn bound(&self) -> &BoundPolicy {
+        &self.0
     }
 }
 
-/// A key policy as it stands in storage.
-#[derive(Serialize, Deserialize)]
-struct StoredKeyPolicy {
-    text: String,
-    principals: BTreeMap<PrincipalArn, String>,
-}
-
-impl TryFrom<StoredKeyPolicy> for KeyPolicy {
+impl TryFrom<StoredBoundPolicy> for KeyPolicy {
     type Error = ParseError;
 
-    fn try_from(stored: StoredKeyPolicy) -> Result<Self, ParseError> {
-        let policy = Policy::parse(&stored.text, PolicyKind::Key)
-            .map_err(|error| ParseError::new(error.to_string()))?;
-        Ok(Self::new(policy, stored.principals))
+    fn try_from(stored: StoredBoundPolicy) -> Result<Self, ParseError> {
+        stored.read(PolicyKind::Key).map(Self)
     }
 }
 
-impl From<KeyPolicy> for StoredKeyPolicy {
+impl From<KeyPolicy> for StoredBoundPolicy {
     fn from(policy: KeyPolicy) -> Self {
-        Self { text: policy.text().to_owned(), principals: policy.principals }
+        policy.0.into()
     }
 }

@@ -8,6 +8,7 @@ mod account;
 mod bucket;
 mod change;
 mod grant;
+mod identities;
 mod key;
 mod row;
 
@@ -20,15 +21,16 @@ pub use account::Account;
 pub use bucket::{Bucket, BucketName, Object, ObjectKey, ServerSideEncryption};
 pub use change::{Change, RowChange, RowError, TABLES};
 pub use grant::{Grant, GrantPrincipal};
+pub use identities::{Identities, IdentityChange};
 pub use key::{Key, KeyPolicy, Material, RotationSchedule};
 pub use row::{Row, RowId};
 
 use self::grant::Grants;
 use crate::{
-    iam::{Identity, IdentityName},
+    iam::Identity,
     model::{
         AccountId, AliasName, EncryptionContext, GrantId, GrantName, GrantToken, KeyArn, PrincipalArn,
-        PrincipalKind, Region, Timestamp,
+        Region, Timestamp,
     },
     policy::{GrantOperation, PrincipalFacts},
 };
@@ -75,7 +77,7 @@ pub struct World {
     keys: OrdMap<KeyArn, Arc<Key>>,
     aliases: OrdMap<(AccountId, AliasName), Arc<Alias>>,
     grants: Grants,
-    identities: OrdMap<PrincipalArn, Arc<Identity>>,
+    identities: Identities,
     buckets: OrdMap<BucketName, Arc<Bucket>>,
     objects: OrdMap<(BucketName, ObjectKey), Arc<Object>>,
     /// What time will do, soonest first. Derived from the keys.
@@ -92,7 +94,7 @@ impl World {
             keys: OrdMap::new(),
             aliases: OrdMap::new(),
             grants: Grants::default(),
-            identities: OrdMap::new(),
+            identities: Identities::default(),
             buckets: OrdMap::new(),
             objects: OrdMap::new(),
             agenda: OrdSet::new(),
@@ -124,8 +126,7 @@ impl World {
         let keys = self.keys.values().map(|key| Change::PutKey(Box::new(Key::clone(key))));
         let aliases = self.aliases.values().map(|alias| Change::PutAlias(Alias::clone(alias)));
         let grants = self.grants.all().map(|grant| Change::PutGrant(Box::new(Grant::clone(grant))));
-        let identities =
-            self.identities.values().map(|one| Change::PutIdentity(Box::new(Identity::clone(one))));
+        let identities = self.identities.changes().map(Change::Identity);
         let buckets = self.buckets.values().map(|bucket| Change::PutBucket(Bucket::clone(bucket)));
         let objects = self.objects.values().map(|object| Change::PutObject(Box::new(Object::clone(object))));
         let settings = std::iter::once(Change::PutSettings(self.settings.clone()));
@@ -242,18 +243,14 @@ impl World {
 
     /// The user or role with this ARN, or the role whose session this ARN names.
     #[must_use]
-    pub fn identity(&self, arn: &PrincipalArn) -> Option<&Arc<Identity>> {
-        if arn.kind() != PrincipalKind::AssumedRole {
-            return self.identities.get(arn);
-        }
-        let role: IdentityName = arn.role_name()?.parse().ok()?;
-        let role_arn: PrincipalArn = format!("arn:aws:iam::{}:role/{role}", arn.account()).parse().ok()?;
-        self.identities.get(&role_arn)
+    pub fn identity(&self, arn: &PrincipalArn) -> Option<Identity> {
+        self.identities.find(arn)
     }
 
-    /// All users and roles, in the order of their ARNs.
-    pub fn identities(&self) -> impl Iterator<Item = &Arc<Identity>> {
-        self.identities.values()
+    /// Users, groups, roles, managed policies and credentials.
+    #[must_use]
+    pub fn identities(&self) -> &Identities {
+        &self.identities
     }
 
     /// Whether this account exists: it is the keystore's own, or was made beside it.
@@ -322,12 +319,7 @@ impl World {
             }
             Change::PutGrant(grant) => self.grants.put(&Arc::new(Grant::clone(grant))),
             Change::DeleteGrant(key, id) => self.grants.remove(key, id),
-            Change::PutIdentity(identity) => {
-                self.identities.insert(identity.arn().clone(), Arc::new(Identity::clone(identity)));
-            }
-            Change::DeleteIdentity(arn) => {
-                self.identities.remove(arn);
-            }
+            Change::Identity(change) => self.identities.apply(change),
             Change::PutBucket(bucket) => {
                 self.buckets.insert(bucket.name.clone(), Arc::new(bucket.clone()));
             }

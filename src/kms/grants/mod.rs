@@ -58,7 +58,7 @@ fn living_principal(world: &World, arn: &PrincipalArn) -> Option<GrantPrincipal>
         PrincipalKind::Root | PrincipalKind::FederatedUser => {
             world.has_account(arn.account()).then_some(None)?
         }
-        _ => Some(world.identity(arn)?.id.to_string()),
+        _ => Some(world.identity(arn)?.id().to_string()),
     };
     Some(GrantPrincipal { arn: arn.clone(), unique_id })
 }

@@ -44,7 +44,7 @@ pub use plan::{Plan, Step, StepKind};
 
 use self::policy::{IdentityPolicyText, KeyPolicyText};
 use crate::{
-    iam::{IdentityName, PolicyName},
+    iam::{PolicyName, RoleName, UserName},
     kms::{ROTATION_PERIOD_DEFAULT, ROTATION_PERIOD_MAX, ROTATION_PERIOD_MIN},
     model::{AccountId, AliasName, Days, KeyId, Tags},
     secret::SecretKey,
@@ -61,9 +61,9 @@ pub struct Seed {
     #[serde(default)]
     accounts: BTreeMap<AccountId, AccountSeed>,
     #[serde(default)]
-    users: BTreeMap<IdentityName, IdentitySeed>,
+    users: BTreeMap<UserName, IdentitySeed>,
     #[serde(default)]
-    roles: BTreeMap<IdentityName, IdentitySeed>,
+    roles: BTreeMap<RoleName, IdentitySeed>,
     #[serde(default)]
     buckets: Vec<BucketName>,
     #[serde(default)]
@@ -76,9 +76,9 @@ pub struct Seed {
 struct AccountSeed {
     name: String,
     #[serde(default)]
-    users: BTreeMap<IdentityName, IdentitySeed>,
+    users: BTreeMap<UserName, IdentitySeed>,
     #[serde(default)]
-    roles: BTreeMap<IdentityName, IdentitySeed>,
+    roles: BTreeMap<RoleName, IdentitySeed>,
     #[serde(default)]
     buckets: Vec<BucketName>,
     #[serde(default)]

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{AccountSeed, IdentitySeed, KeySeed, Rotation, Seed, SeedError, State};
 use crate::{
     crypto::random::{Random, SystemRandom},
-    iam::{IdentityKind, IdentityName},
+    iam::{PolicyName, RoleName, UserName},
     keystore::Keystore,
     kms::{
         CallError, Caller, CancelKeyDeletion, CreateAlias, CreateKey, DisableKey, DisableKeyRotation,
@@ -19,7 +19,7 @@ use crate::{
     },
     model::{AccountId, AliasName, KeyArn, KeyId, KeyRef, KeyState, PrincipalArn, Tags},
     services::{
-        iam::{CreateRole, CreateUser, PutRolePolicy, PutUserPolicy},
+        iam::{CreateRole, CreateUser, PolicyText, PutRolePolicy, PutUserPolicy},
         organizations::CreateAccount,
         s3::CreateBucket,
     },
@@ -234,56 +234,62 @@ impl Planner<'_> {
         }
     }
 
-    fn people(
-        &mut self,
-        users: &BTreeMap<IdentityName, IdentitySeed>,
-        roles: &BTreeMap<IdentityName, IdentitySeed>,
-    ) {
+    fn people(&mut self, users: &BTreeMap<UserName, IdentitySeed>, roles: &BTreeMap<RoleName, IdentitySeed>) {
         for (name, user) in users {
-            self.identity(IdentityKind::User, name, user);
+            let tags = user.tags.clone().map(Into::into);
+            let create = CreateUser { tags, ..CreateUser::new(name.clone()) };
+            let arn = PrincipalArn::user(self.account, name.as_str());
+            self.identity(&format!("user {name}"), &arn, user, create, |policy_name, policy| {
+                Box::new(PutUserPolicy {
+                    user_name: name.clone(),
+                    policy_name,
+                    policy_document: policy.into(),
+                })
+            });
         }
         for (name, role) in roles {
-            self.identity(IdentityKind::Role, name, role);
+            let (tags, trust) =
+                (role.tags.clone().map(Into::into), PolicyText::trusting_account(self.account));
+            let create = CreateRole { tags, ..CreateRole::new(name.clone(), trust) };
+            let arn = PrincipalArn::role(self.account, name.as_str());
+            self.identity(&format!("role {name}"), &arn, role, create, |policy_name, policy| {
+                Box::new(PutRolePolicy {
+                    role_name: name.clone(),
+                    policy_name,
+                    policy_document: policy.into(),
+                })
+            });
         }
     }
 
-    fn identity(&mut self, kind: IdentityKind, name: &IdentityName, seed: &IdentitySeed) {
+    fn identity(
+        &mut self,
+        what: &str,
+        arn: &PrincipalArn,
+        seed: &IdentitySeed,
+        create: impl SeedCall + 'static,
+        put_policy: impl Fn(PolicyName, String) -> Box<dyn SeedCall>,
+    ) {
         let before = self.steps.len();
-        let what = format!("{} {name}", kind.as_str());
-        let arn = format!("arn:aws:iam::{}:{}/{name}", self.account, kind.as_str()).parse();
-        let world = self.world;
-        let there = arn.ok().and_then(|arn: PrincipalArn| world.identity(&arn));
-        match there {
-            None => {
-                let (name, tags) = (name.clone(), seed.tags.clone().unwrap_or_default());
-                match kind {
-                    IdentityKind::User => self.create(what.clone(), CreateUser { name, tags }),
-                    IdentityKind::Role => self.create(what.clone(), CreateRole { name, tags }),
-                }
-            }
-            Some(there) if seed.tags.as_ref().is_some_and(|tags| *tags != there.tags) => {
+        let there = self.world.identity(arn);
+        match &there {
+            None => self.create(what.into(), create),
+            Some(there) if seed.tags.as_ref().is_some_and(|tags| tags != there.tags()) => {
                 self.kept(format!("{what}: its tags, which are given when it is made"));
             }
             Some(_) => {}
         }
-        for (policy_name, text) in &seed.policies {
+        for (name, text) in &seed.policies {
             let settings = self.world.settings();
             let policy = text.resolve(self.account, &settings.account, &settings.region);
-            let attached = there.and_then(|one| one.policies().iter().find(|p| p.name == *policy_name));
-            let says_the_same = attached.map(|attached| same_json(attached.policy.text(), &policy));
-            if says_the_same == Some(true) {
+            let put = there.as_ref().and_then(|one| one.permissions().inline.get(name));
+            if put.is_some_and(|put| same_json(put.text(), &policy)) {
                 continue;
             }
-            let what = format!("{what}: policy {policy_name}");
-            let (identity, name) = (name.clone(), policy_name.clone());
-            let call: Box<dyn SeedCall> = match kind {
-                IdentityKind::User => Box::new(PutUserPolicy { user: identity, name, policy }),
-                IdentityKind::Role => Box::new(PutRolePolicy { role: identity, name, policy }),
-            };
-            let kind = if attached.is_some() { StepKind::Update } else { StepKind::Create };
-            self.push(kind, what, Some(call));
+            let kind = if put.is_some() { StepKind::Update } else { StepKind::Create };
+            self.push(kind, format!("{what}: policy {name}"), Some(put_policy(name.clone(), policy)));
         }
-        self.unchanged_since(before, what);
+        self.unchanged_since(before, what.into());
     }
 
     fn things(&mut self, buckets: &[BucketName], keys: &[KeySeed]) -> Result<(), SeedError> {

@@ -1,0 +1,243 @@
+//! What every operation of identity management has beside its deed: its parameters as AWS names them, and its answer as
+//! AWS writes it.
+//!
+//! The macro [`operations!`] is the one place where a parameter stands: it makes the field, the name on the wire, the
+//! help text and the audit record's `requestParameters` of it.
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
+
+use super::{Iam, value::ParameterValue};
+use crate::{
+    kms::{CallError, Caller, Operation},
+    model::ErrorCode,
+    secret::SecretBytes,
+};
+
+/// What a parameter holds, as far as whoever reads it from text must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// Text.
+    Text,
+    /// A document that usually lies in a file.
+    Document,
+    /// A whole number.
+    Number,
+    /// Yes or no.
+    Flag,
+    /// Several texts.
+    List,
+    /// Tags: keys and values.
+    Tags,
+}
+
+/// One parameter of an operation.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameter {
+    /// Its name on the wire, such as `UserName`.
+    pub name: &'static str,
+    /// What it holds.
+    pub shape: Shape,
+    /// Whether it may be left out.
+    pub optional: bool,
+    /// What it is for, in a sentence.
+    pub help: &'static str,
+}
+
+/// An operation of identity management.
+pub trait IamOperation: Operation<Answer: Answer> + DeserializeOwned {
+    /// What it does, in a sentence.
+    const ABOUT: &'static str;
+    /// Its parameters.
+    const PARAMETERS: &'static [Parameter];
+    /// Under which name the answer stands on the wire; empty when it is the whole of it.
+    const RESULT: &'static str;
+}
+
+/// An answer, which may hold a secret.
+pub trait Answer: Serialize {
+    /// Takes the secret out.
+    fn take_secret(&mut self) -> Option<NamedSecret> {
+        None
+    }
+}
+
+impl Answer for () {}
+
+impl<T: Answer> Answer for Vec<T> {}
+
+/// A secret of an answer, shown once.
+#[derive(Debug)]
+pub struct NamedSecret {
+    /// Its name on the wire, beside the answer's other fields.
+    pub name: &'static str,
+    /// The secret, as text.
+    pub secret: SecretBytes,
+}
+
+/// An answer as AWS writes it.
+#[derive(Debug)]
+pub struct Reply {
+    /// All but the secret.
+    pub body: Value,
+    /// The member of `body` that the secret belongs in; empty when it is `body` itself.
+    pub within: &'static str,
+    /// The secret.
+    pub secret: Option<NamedSecret>,
+}
+
+/// Reads an operation from its parameters and makes the call.
+type Run = fn(Iam<'_>, &Caller, Map<String, Value>) -> Result<Reply, CallError>;
+
+/// An operation in the table of all.
+#[derive(Debug, Clone, Copy)]
+pub struct OperationEntry {
+    /// Its name, such as `CreateUser`.
+    pub name: &'static str,
+    /// What it does, in a sentence.
+    pub about: &'static str,
+    /// Its parameters.
+    pub parameters: &'static [Parameter],
+    run: Run,
+}
+
+impl OperationEntry {
+    /// The entry of an operation.
+    pub(super) const fn of<O: IamOperation>() -> Self {
+        Self { name: O::NAME, about: O::ABOUT, parameters: O::PARAMETERS, run: run::<O> }
+    }
+
+    /// Makes the call with these parameters, by their names on the wire.
+    ///
+    /// # Errors
+    ///
+    /// `ValidationError` when a parameter is missing, unknown or not what it should be; else what the operation answers.
+    pub fn call(
+        &self,
+        iam: Iam<'_>,
+        caller: &Caller,
+        parameters: Map<String, Value>,
+    ) -> Result<Reply, CallError> {
+        (self.run)(iam, caller, parameters)
+    }
+}
+
+fn run<O: IamOperation>(
+    iam: Iam<'_>,
+    caller: &Caller,
+    parameters: Map<String, Value>,
+) -> Result<Reply, CallError> {
+    let operation: O = serde_json::from_value(Value::Object(parameters))
+        .map_err(|error| CallError::new(ErrorCode::IamValidation, error.to_string()))?;
+    let mut answer = iam.call(caller, &operation)?;
+    let secret = answer.take_secret();
+    let value = serde_json::to_value(&answer).map_err(|error| CallError::internal(error.to_string()))?;
+    let body = match (O::RESULT, value) {
+        (_, Value::Null) => json!({}),
+        ("", value) => value,
+        (name, value @ Value::Array(_)) => json!({name: value, "IsTruncated": false}),
+        (name, value) => json!({name: value}),
+    };
+    Ok(Reply { body, within: O::RESULT, secret })
+}
+
+/// The parameters of an operation as audit records show them: names begin in lower case, and what was left out is absent.
+pub(super) fn request_parameters(operation: &impl Serialize) -> Value {
+    serde_json::to_value(operation).map_or(Value::Null, lower_camel)
+}
+
+fn lower_camel(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let present = members.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(present.map(|(name, value)| (lower_first(&name), lower_camel(value))).collect())
+        }
+        Value::Array(list) => Value::Array(list.into_iter().map(lower_camel).collect()),
+        other => other,
+    }
+}
+
+fn lower_first(name: &str) -> String {
+    let mut chars = name.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+/// A parameter whose shape its type tells.
+pub(super) const fn parameter<T: ParameterValue>(name: &'static str, help: &'static str) -> Parameter {
+    Parameter { name, shape: T::SHAPE, optional: T::OPTIONAL, help }
+}
+
+/// Declares operations: for each a type with AWS's parameters, the action that it needs, and its answer with the name
+/// under which that stands on the wire. What an operation does is its method `act`.
+macro_rules! operations {
+    ($(
+        $(#[doc = $about:expr])+
+        $name:ident $($action:literal)? $access:ident -> $answer:ty as $result:literal {
+            $($(#[doc = $help:expr])+ $field:ident $wire:literal: $type:ty,)*
+        }
+    )+) => {
+        $(
+            $(#[doc = $about])+
+            #[derive(Debug, Clone, ::serde::Serialize, ::serde::Deserialize)]
+            #[serde(deny_unknown_fields)]
+            pub struct $name {
+                $($(#[doc = $help])+ #[serde(rename = $wire)] pub $field: $type,)*
+            }
+
+            impl $crate::policy::Action for $name {
+                const NAME: &'static str = concat!("iam:", $crate::services::iam::operation::operations!(@name $name $($action)?));
+            }
+
+            impl $crate::kms::Operation for $name {
+                type Permission = Self;
+                type Answer = $answer;
+                const NAME: &'static str =
+                    $crate::services::iam::operation::operations!(@name $name $($action)?);
+                const EVENT_SOURCE: &'static str = "iam.amazonaws.com";
+                const READ_ONLY: bool = $crate::services::iam::operation::operations!(@$access);
+
+                fn request_parameters(&self) -> ::serde_json::Value {
+                    $crate::services::iam::operation::request_parameters(self)
+                }
+
+                fn run(
+                    &self,
+                    call: &mut $crate::kms::Call<'_>,
+                ) -> Result<$crate::kms::Outcome<Self>, $crate::kms::CallError> {
+                    self.act(call)
+                }
+            }
+
+            impl $crate::services::iam::operation::IamOperation for $name {
+                const ABOUT: &'static str = concat!($($about),+);
+                const PARAMETERS: &'static [$crate::services::iam::operation::Parameter] = &[
+                    $($crate::services::iam::operation::parameter::<$type>($wire, concat!($($help),+)),)*
+                ];
+                const RESULT: &'static str = $result;
+            }
+        )+
+    };
+    (@name $name:ident $action:literal) => { $action };
+    (@name $name:ident) => { stringify!($name) };
+    (@reads) => { true };
+    (@writes) => { false };
+}
+pub(super) use operations;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_show_parameters_as_cloudtrail_does() {
+        let create = super::super::CreateUser {
+            path: Some("/team/".parse().unwrap()),
+            tags: Some([("team", "ml")].into_iter().collect()),
+            ..super::super::CreateUser::new("alice".parse().unwrap())
+        };
+        assert_eq!(
+            request_parameters(&create),
+            json!({"userName": "alice", "path": "/team/", "tags": [{"key": "team", "value": "ml"}]})
+        );
+    }
+}
