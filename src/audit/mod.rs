@@ -37,6 +37,7 @@
 
 pub mod checkpoint;
 pub mod cosignature;
+mod decisions;
 pub mod directory;
 mod fault;
 mod frame;
@@ -57,6 +58,7 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+pub use decisions::{DECISION_BYTES_MAX, DECISIONS_MAX, DecisionStore, Remembered};
 pub use fault::{Finding, LogFault};
 pub use frame::RECORD_BYTES_MAX;
 pub use log::{AuditLog, LogError, LogOptions, SEGMENT_BYTES_MAX};

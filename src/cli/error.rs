@@ -87,6 +87,9 @@ impl From<CallError> for CommandError {
         if let Some(why) = error.explanation().filter(|why| *why != words) {
             command_error = command_error.hint(why);
         }
+        if let Some(id) = error.decision() {
+            command_error = command_error.hint(format!("see `keystead explain --decision {id}`"));
+        }
         match next_step(error.code()) {
             Some(step) => command_error.hint(step),
             None => command_error,
@@ -193,9 +196,10 @@ impl From<KeystoreError> for CommandError {
         let exit = match &error {
             KeystoreError::Call(_) => Exit::Failed,
             KeystoreError::ReservedAccount(_) => Exit::Usage,
-            KeystoreError::WrongSeal(_) | KeystoreError::Damaged(_) | KeystoreError::Torn(_) => {
-                Exit::Integrity
-            }
+            KeystoreError::WrongSeal(_)
+            | KeystoreError::Damaged(_)
+            | KeystoreError::Torn(_)
+            | KeystoreError::DecisionChanged(_) => Exit::Integrity,
             KeystoreError::Storage(
                 StorageError::Damaged { .. }
                 | StorageError::NotAKeystore { .. }

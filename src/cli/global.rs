@@ -6,15 +6,17 @@ use std::{
     io::{IsTerminal, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use clap::{Args, ValueEnum};
 use zeroize::Zeroizing;
 
-use super::{error::CommandError, exit::Exit, output};
+use super::{error::CommandError, exit::Exit, explanation, output};
 use crate::{
     keystore::{Keystore, Unsealer},
-    kms::Caller,
+    kms::{Caller, Explanation},
+    policy::DecisionEffect,
     secret::SecretBytes,
 };
 
@@ -34,6 +36,12 @@ pub(super) struct Global {
     /// Print facts as JSON
     #[arg(long, global = true)]
     pub(super) json: bool,
+    /// Explain afterwards why each call was allowed or denied
+    #[arg(long, global = true)]
+    explain: bool,
+    /// How the calls were decided, when that is to be explained.
+    #[arg(skip)]
+    heard: Arc<Mutex<Vec<Explanation>>>,
     /// When to use colour: auto, always or never
     #[arg(
         long,
@@ -90,6 +98,16 @@ impl Global {
         })
     }
 
+    /// Says how the calls were decided, when that was asked for: after a denial those that were denied, else all.
+    pub(super) fn explain_what_was_heard(&self, exit: Exit) {
+        for heard in self.heard.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let denied = heard.trace.effect != DecisionEffect::Allowed;
+            if denied || exit != Exit::AccessDenied {
+                explanation::say(heard);
+            }
+        }
+    }
+
     /// The key file that the flag or the variable names.
     pub(super) fn key_file(&self) -> Option<PathBuf> {
         named(self.key_file.as_deref(), "KEYSTEAD_KEY_FILE")
@@ -117,7 +135,14 @@ impl Global {
     }
 
     fn open_with(&self, unsealer: &mut Flags<'_>) -> Result<Keystore, CommandError> {
-        Ok(Keystore::open(&self.directory()?, unsealer, &holder())?)
+        let keystore = Keystore::open(&self.directory()?, unsealer, &holder())?;
+        if self.explain {
+            let heard = Arc::clone(&self.heard);
+            keystore.watch_decisions(move |explanation| {
+                heard.lock().unwrap_or_else(PoisonError::into_inner).push(explanation.clone());
+            });
+        }
+        Ok(keystore)
     }
 
     fn caller(&self) -> Result<Option<String>, CommandError> {

@@ -13,6 +13,8 @@ mod demo;
 mod encrypt;
 mod error;
 pub mod exit;
+mod explain;
+mod explanation;
 mod global;
 mod init;
 mod inspect;
@@ -73,6 +75,7 @@ enum Command {
     #[command(subcommand)]
     S3(s3::S3),
     Tiers(tiers::Tiers),
+    Explain(explain::Explain),
     Simulate(simulate::Simulate),
     #[command(subcommand)]
     Clock(clock::Clock),
@@ -87,8 +90,9 @@ enum Command {
 impl Command {
     fn run(&self, global: &Global) -> Result<Exit, CommandError> {
         match self {
-            // The one command whose answer is its exit code.
+            // The commands whose answer is their exit code.
             Self::Simulate(command) => return command.run(global),
+            Self::Explain(command) => return command.run(global),
             Self::Demo(command) => command.run(global),
             Self::Init(command) => command.run(global),
             Self::Apply(command) => command.run(global),
@@ -126,10 +130,12 @@ pub fn main() -> ExitCode {
         }
     };
     cli.global.color.apply();
-    match cli.command.run(&cli.global) {
-        Ok(exit) => exit.into(),
-        Err(error) => error.report().into(),
-    }
+    let exit = match cli.command.run(&cli.global) {
+        Ok(exit) => exit,
+        Err(error) => error.report(),
+    };
+    cli.global.explain_what_was_heard(exit);
+    exit.into()
 }
 
 /// The whole command line, for completions, manual pages and the reference.

@@ -51,27 +51,51 @@ impl ErrorClass {
 pub struct DataKeyError {
     code: ErrorCode,
     message: Box<str>,
-    explanation: Option<Box<str>>,
+    beside: Option<Box<Beside>>,
+}
+
+/// What is for the owner of the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Beside {
+    explanation: Option<String>,
+    decision: Option<String>,
 }
 
 impl DataKeyError {
     /// The error with this code and the KMS's own words.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into().into(), explanation: None }
+        Self { code, message: message.into().into(), beside: None }
     }
 
     /// The same, with what only the owner of the machine may read beside it.
     #[must_use]
     pub fn explained(mut self, explanation: Option<String>) -> Self {
-        self.explanation = explanation.map(Into::into);
+        if explanation.is_some() {
+            self.beside.get_or_insert_default().explanation = explanation;
+        }
         self
+    }
+
+    /// The same, with the id under which the KMS remembers how it decided.
+    #[must_use]
+    pub fn remembered_as(mut self, decision: Option<&str>) -> Self {
+        if let Some(decision) = decision {
+            self.beside.get_or_insert_default().decision = Some(decision.into());
+        }
+        self
+    }
+
+    /// The id under which the KMS remembers how it decided; a KMS elsewhere never says.
+    #[must_use]
+    pub fn decision(&self) -> Option<&str> {
+        self.beside.as_ref()?.decision.as_deref()
     }
 
     /// Why, for the owner of the machine; a KMS elsewhere never says.
     #[must_use]
     pub fn explanation(&self) -> Option<&str> {
-        self.explanation.as_deref()
+        self.beside.as_ref()?.explanation.as_deref()
     }
 
     /// The code.

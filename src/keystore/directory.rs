@@ -15,6 +15,7 @@ const LOCK_FILE: &str = "lock";
 const DATABASE_FILE: &str = "keystore.db";
 const AUDIT_DIRECTORY: &str = "audit";
 const OBJECTS_DIRECTORY: &str = "objects";
+const DECISIONS_DIRECTORY: &str = "decisions";
 /// Stands in the directory while a keystore is being made in it, with the id it shall have.
 const UNFINISHED_FILE: &str = "unfinished";
 /// A UUID's text is shorter.
@@ -120,6 +121,7 @@ impl Directory {
             fs::remove_file(with_suffix(&self.database(), "-wal")),
             fs::remove_file(with_suffix(&self.database(), "-shm")),
             fs::remove_dir_all(self.audit()),
+            fs::remove_dir_all(self.decisions()),
             fs::remove_dir(&self.objects),
             fs::remove_file(self.path.join(UNFINISHED_FILE)),
         ];
@@ -166,6 +168,11 @@ impl Directory {
 
     pub(super) fn audit(&self) -> PathBuf {
         self.path.join(AUDIT_DIRECTORY)
+    }
+
+    /// Where decisions are remembered; it is there when one was.
+    pub(super) fn decisions(&self) -> PathBuf {
+        self.path.join(DECISIONS_DIRECTORY)
     }
 
     pub(super) fn objects(&self) -> &Path {

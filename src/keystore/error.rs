@@ -77,6 +77,17 @@ pub enum KeystoreError {
     /// What the keystore says of itself is damaged.
     #[error("the keystore is damaged: {0}")]
     Damaged(String),
+    /// No record of the audit log has this id.
+    #[error("no event and no decision in the audit log has the id `{0}`")]
+    NoSuchDecision(String),
+    /// How the call was decided is not remembered any more.
+    #[error("how `{0}` was decided is not remembered any more")]
+    DecisionForgotten(String),
+    /// What is remembered of a decision is not what the audit log says it was.
+    #[error(
+        "what is kept of the decision `{0}` is not what its record in the audit log commits to: it was changed"
+    )]
+    DecisionChanged(String),
     /// The database.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -140,6 +151,11 @@ impl KeystoreError {
             Self::Keyring(_) => {
                 "unlock the keyring, or make the keystore with `--seal keyfile` or `--seal passphrase`".into()
             }
+            Self::NoSuchDecision(_) => "see the events with `keystead audit tail --json`".into(),
+            Self::DecisionForgotten(_) => {
+                "the newest denials alone are; ask what would be decided now with `keystead explain ACTION --key KEY`".into()
+            }
+            Self::DecisionChanged(_) => "the record itself still says who was denied what".into(),
             Self::NoPassphrase(_) => "use a terminal, `--passphrase-file FILE` or `--passphrase-fd N`".into(),
             Self::Storage(StorageError::NewerFormat { .. }) => "use a newer keystead".into(),
             Self::Storage(_) | Self::Damaged(_) | Self::Torn(_) | Self::Audit(_) => {

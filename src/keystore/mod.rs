@@ -3,13 +3,14 @@
 //! ```text
 //! DIR/keystore.db    the world's rows, authenticated, with key materials wrapped; and the root key under seal
 //! DIR/audit/         the audit log's segments
+//! DIR/decisions/     how the last denied calls were decided; disposable
 //! DIR/objects/       the objects of the simulated S3, each an encrypted message
 //! DIR/lock           held while a process has the keystore open
 //! ```
 //!
-//! What opens the seal — a key file, a passphrase, a keyring entry — is never in the directory: a copy of it alone
-//! yields nothing.
+//! What opens the seal — a key file, a passphrase, a keyring entry — is never in it: a copy of it alone yields nothing.
 
+mod decision;
 mod directory;
 mod error;
 mod operations;
@@ -23,6 +24,7 @@ use std::{ops::Range, path::Path, sync::Arc};
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
+pub use decision::PastDecision;
 pub use error::KeystoreError;
 pub use operations::CLOCK_OFFSET_MAX;
 pub use seal::{Seal, Unsealer, WithoutAsking};
@@ -260,7 +262,8 @@ impl Keystore {
         sinks: Sinks,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, KeystoreError> {
-        let door = Door::open(world, materials, sinks, clock, Box::new(SystemRandom))
+        let decisions = decision::store(&place)?;
+        let door = Door::open(world, materials, sinks, clock, Box::new(SystemRandom), decisions)
             .map_err(KeystoreError::io(Path::new("keystead-writer")))?;
         Ok(Self { door, place, identity })
     }

@@ -6,13 +6,16 @@ use super::{
     CallError, Caller,
     authentication::Authenticated,
     conditions::{self, KeyConditions},
-    explanation::why_denied,
+    explanation::Witness,
     material::Materials,
+    question::Supposed,
 };
 use crate::{
     audit::ResourceEntry,
     crypto::random::Random,
-    model::{AccountId, AliasName, Arn, ErrorCode, KeyArn, KeyRef, KeyState, Tier, Timestamp},
+    model::{
+        AccountId, AliasName, Arn, EncryptionContext, ErrorCode, KeyArn, KeyRef, KeyState, Tier, Timestamp,
+    },
     policy::{
         Action, Authorized, ConditionContext, Decision, NamedPolicy, Policy, Request, Resource, decide,
         keeps_control,
@@ -41,6 +44,26 @@ pub struct Call<'a> {
     pub(super) cross_account: bool,
     /// What the record will name as the call's resources.
     pub(super) resources: Vec<ResourceEntry>,
+    /// Sees every decision of the call.
+    pub(super) witness: Witness,
+    /// What a call that is only asked about is supposed to bring along.
+    pub(super) supposed: Option<&'a Supposed>,
+}
+
+/// A decision on one (action, resource) pair; on a denial, why.
+pub(super) struct Judged {
+    decision: Decision,
+    why: Option<String>,
+}
+
+impl Judged {
+    /// The proof that `A` was allowed, or the denial in AWS's words.
+    fn permit<A: Action>(self) -> Result<Authorized<A>, CallError> {
+        self.decision.authorize().map_err(|denied| {
+            let why = self.why.unwrap_or_default();
+            CallError::new(ErrorCode::AccessDenied, denied.to_string()).explained(why)
+        })
+    }
 }
 
 impl Call<'_> {
@@ -69,6 +92,11 @@ impl Call<'_> {
     /// Within one's own account a key that is not there is `NotFoundException`. Of other accounts' keys one learns
     /// nothing: AWS answers as if access were denied.
     pub(crate) fn resolve<A: Action>(&mut self, name: &KeyRef) -> Result<NamedKey, CallError> {
+        self.resolve_for(A::NAME, name)
+    }
+
+    /// The same for an action that is known by its name alone.
+    pub(super) fn resolve_for(&mut self, action: &str, name: &KeyRef) -> Result<NamedKey, CallError> {
         let region = self.world.settings().region.clone();
         let (arn, alias) = match name {
             KeyRef::Id(id) => (KeyArn::new(region, self.account(), id.clone()), None),
@@ -76,23 +104,30 @@ impl Call<'_> {
                 return Err(CallError::not_found(format!("Invalid arn {}", arn.region())));
             }
             KeyRef::Arn(arn) => (arn.clone(), None),
-            KeyRef::Alias(alias) => (self.resolve_alias::<A>(&self.account(), alias)?, Some(alias.clone())),
+            KeyRef::Alias(alias) => {
+                (self.resolve_alias(action, &self.account(), alias)?, Some(alias.clone()))
+            }
             KeyRef::AliasArn { region: named, .. } if *named != region => {
                 return Err(CallError::not_found(format!("Invalid arn {named}")));
             }
             KeyRef::AliasArn { account, name, .. } => {
-                (self.resolve_alias::<A>(account, name)?, Some(name.clone()))
+                (self.resolve_alias(action, account, name)?, Some(name.clone()))
             }
         };
         let key = match self.world.key(&arn) {
             Some(key) => Arc::clone(key),
-            None => return Err(self.no_such_key::<A>(&arn)),
+            None => return Err(self.no_such_key(action, &arn)),
         };
         self.note_key(&key);
         Ok(NamedKey { key, alias, given: name.to_string() })
     }
 
-    fn resolve_alias<A: Action>(&self, account: &AccountId, name: &AliasName) -> Result<KeyArn, CallError> {
+    fn resolve_alias(
+        &self,
+        action: &str,
+        account: &AccountId,
+        name: &AliasName,
+    ) -> Result<KeyArn, CallError> {
         if let Some(alias) = self.world.alias(account, name) {
             return Ok(alias.target.clone());
         }
@@ -100,25 +135,28 @@ impl Call<'_> {
         if *account == self.account() {
             Err(CallError::not_found(format!("Alias {arn} is not found.")))
         } else {
-            Err(self.out_of_reach::<A>(&arn))
+            Err(self.out_of_reach_for(action, &arn))
         }
     }
 
-    fn no_such_key<A: Action>(&self, arn: &KeyArn) -> CallError {
+    fn no_such_key(&self, action: &str, arn: &KeyArn) -> CallError {
         if *arn.account() == self.account() {
             CallError::not_found(format!("Key '{arn}' does not exist"))
         } else {
-            self.out_of_reach::<A>(&arn.to_string())
+            self.out_of_reach_for(action, &arn.to_string())
         }
     }
 
     /// AWS's words about what belongs to somebody else and may not even exist.
     pub(crate) fn out_of_reach<A: Action>(&self, what: &str) -> CallError {
+        self.out_of_reach_for(A::NAME, what)
+    }
+
+    fn out_of_reach_for(&self, action: &str, what: &str) -> CallError {
         let message = format!(
-            "User: {} is not authorized to perform: {} on resource: {what} because the resource does not exist in this \
+            "User: {} is not authorized to perform: {action} on resource: {what} because the resource does not exist in this \
              Region, no resource-based policies allow access, or a resource-based policy explicitly denies access",
             self.authenticated.facts().name(),
-            A::NAME
         );
         CallError::new(ErrorCode::AccessDenied, message)
     }
@@ -164,32 +202,33 @@ impl Call<'_> {
         named: &NamedKey,
         conditions: &KeyConditions<'_>,
     ) -> Result<Authorized<A>, CallError> {
-        let key = &named.key;
-        if *key.arn.account() != self.account() && !self.cross_account {
-            let why = format!("{} does not work across accounts", A::NAME);
-            return Err(self.out_of_reach::<A>(&named.given).explained(why));
+        let judged = self.judge_key(A::NAME, named, conditions);
+        if *named.key.arn.account() == self.account() {
+            return judged.permit();
         }
+        // Whether another account's key exists is not for a caller who may not use it to learn.
+        let denied = |why| self.out_of_reach::<A>(&named.given).explained(why);
+        if !self.cross_account {
+            return Err(denied(format!("{} does not work across accounts", A::NAME)));
+        }
+        judged.permit().map_err(|error: CallError| denied(error.explanation().unwrap_or_default().to_owned()))
+    }
+
+    /// Decides whether the caller may do `action` to a key: for a call and for a question about one alike.
+    pub(super) fn judge_key(&self, action: &str, named: &NamedKey, conditions: &KeyConditions<'_>) -> Judged {
+        let key = &named.key;
         let mut context = conditions::global(self);
         conditions::of_key(&mut context, self, named, conditions);
         let mut resource = Resource::key(&key.arn);
         if key.tier == Tier::AwsManaged {
             resource = resource.aws_managed();
         }
-        let policy = Some(key.policy.policy());
-        let decided = self.decide::<A>(&resource, &context, policy, conditions.encryption_context);
-        if *key.arn.account() == self.account() {
-            return decided;
-        }
-        // Whether another account's key exists is not for a caller who may not use it to learn.
-        decided.map_err(|denied| {
-            let why = denied.explanation().unwrap_or_default().to_owned();
-            self.out_of_reach::<A>(&named.given).explained(why)
-        })
+        self.judge(action, &resource, &context, Some(key.policy.policy()), conditions.encryption_context)
     }
 
     /// Asks whether the caller's identity policies allow `A` on no resource in particular: `*`.
     pub(crate) fn authorize_any<A: Action>(&self) -> Result<Authorized<A>, CallError> {
-        self.decide::<A>(&Resource::none(), &conditions::global(self), None, None)
+        self.judge_any(A::NAME, |_| ()).permit()
     }
 
     /// The same, with condition keys of the request.
@@ -197,9 +236,14 @@ impl Call<'_> {
         &self,
         fill: impl FnOnce(&mut ConditionContext),
     ) -> Result<Authorized<A>, CallError> {
+        self.judge_any(A::NAME, fill).permit()
+    }
+
+    /// Decides whether the caller may do `action` to no resource in particular.
+    pub(super) fn judge_any(&self, action: &str, fill: impl FnOnce(&mut ConditionContext)) -> Judged {
         let mut context = conditions::global(self);
         fill(&mut context);
-        self.decide::<A>(&Resource::none(), &context, None, None)
+        self.judge(action, &Resource::none(), &context, None, None)
     }
 
     /// Asks whether the caller may do `A` to something that is not a key: an alias, a bucket, an object.
@@ -218,11 +262,21 @@ impl Call<'_> {
         owner: AccountId,
         fill: impl FnOnce(&mut ConditionContext),
     ) -> Result<Authorized<A>, CallError> {
-        let arn: Arn = arn.parse()?;
+        self.judge_on(A::NAME, &arn.parse()?, owner, fill).permit()
+    }
+
+    /// Decides whether the caller may do `action` to something that is not a key.
+    pub(super) fn judge_on(
+        &self,
+        action: &str,
+        arn: &Arn,
+        owner: AccountId,
+        fill: impl FnOnce(&mut ConditionContext),
+    ) -> Judged {
         let mut context = conditions::global(self);
         conditions::of_owner(&mut context, &owner);
         fill(&mut context);
-        self.decide::<A>(&Resource::of_arn(&arn, Some(owner)), &context, None, None)
+        self.judge(action, &Resource::of_arn(arn, Some(owner)), &context, None, None)
     }
 
     /// Refuses principals of other accounts than the keystore's own: what concerns the keystore as a whole is not theirs.
@@ -247,27 +301,29 @@ impl Call<'_> {
         keeps_control(policy, facts, key, &context)
     }
 
-    fn decide<A: Action>(
+    /// INVARIANT: every decision of the keystore is made here, from the caller's layers as they are.
+    fn judge(
         &self,
+        action: &str,
         resource: &Resource,
         context: &ConditionContext,
         resource_policy: Option<&Policy>,
-        encryption_context: Option<&crate::model::EncryptionContext>,
-    ) -> Result<Authorized<A>, CallError> {
+        encryption_context: Option<&EncryptionContext>,
+    ) -> Judged {
         let attached = self.authenticated.policies();
         let identity: Vec<NamedPolicy<'_>> = attached
             .iter()
             .map(|attached| NamedPolicy { name: attached.name.as_str(), policy: &attached.policy })
             .collect();
-        let mut request = Request::new(self.authenticated.facts(), A::NAME, resource, context);
+        let supposed = self.supposed.map(|supposed| supposed.added_to(context, self.now));
+        let context = supposed.as_ref().unwrap_or(context);
+        let mut request = Request::new(self.authenticated.facts(), action, resource, context);
         request.layers.identity = &identity;
         request.layers.resource = resource_policy;
         request.encryption_context = encryption_context;
         let decision: Decision = decide(&request);
-        decision.authorize().map_err(|denied| {
-            CallError::new(ErrorCode::AccessDenied, denied.to_string())
-                .explained(why_denied(&decision, &request))
-        })
+        let why = self.witness.see(&decision, &request);
+        Judged { decision, why }
     }
 
     /// Refuses a key that is not ready for use.

@@ -11,6 +11,12 @@ pub enum Service {
 }
 
 impl Service {
+    /// The service of this short name, such as `s3`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::S3].into_iter().find(|service| service.name() == name)
+    }
+
     /// The service's principal, such as `s3.amazonaws.com`.
     #[must_use]
     pub fn principal(self) -> &'static str {
@@ -178,6 +184,13 @@ impl Caller {
     #[must_use]
     pub fn is_secure_transport(&self) -> bool {
         self.wire.as_ref().is_some_and(|wire| wire.secure_transport)
+    }
+
+    /// The same caller, from another address.
+    #[must_use]
+    pub fn from_address(mut self, address: std::net::IpAddr) -> Self {
+        self.source_ip = address.to_string();
+        self
     }
 
     /// Who it is.

@@ -202,13 +202,17 @@ fn whole_key(bytes: &SecretBytes) -> Result<SecretKey, DataKeyError> {
 }
 
 pub(crate) fn data_key_error(error: CallError) -> DataKeyError {
-    DataKeyError::new(error.code(), error.message()).explained(error.explanation().map(str::to_owned))
+    DataKeyError::new(error.code(), error.message())
+        .explained(error.explanation().map(str::to_owned))
+        .remembered_as(error.decision())
 }
 
 impl CallError {
     /// What a KMS answered to somebody who asked for a data key.
     #[must_use]
     pub fn from_data_key_error(error: &DataKeyError) -> Self {
-        Self::new(error.code(), error.message()).with_explanation(error.explanation().map(str::to_owned))
+        Self::new(error.code(), error.message())
+            .with_explanation(error.explanation().map(str::to_owned))
+            .remembered_as(error.decision())
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: "AWS KMS condition keys" (KMS developer guide) and "AWS global condition context keys" (IAM user guide).
 
-use super::{Call, call::NamedKey};
+use super::{Call, PENDING_WINDOW_MAX, ROTATION_PERIOD_DEFAULT, call::NamedKey};
 use crate::{
     model::{AccountId, Days, EncryptionContext, KeyOrigin, KeySpec, KeyUsage, Tags, Tier},
     policy::{ConditionContext, Resource},
@@ -35,6 +35,26 @@ impl<'a> KeyConditions<'a> {
     /// Of Encrypt, Decrypt and the GenerateDataKey family.
     pub(crate) fn cryptographic(context: &'a EncryptionContext) -> Self {
         Self { encryption_context: Some(context), algorithm: true, request_alias: true, ..Self::default() }
+    }
+
+    /// Of the operation that asks for an action, as far as the action alone tells: what a request hands in it has as it
+    /// is when nothing is said.
+    pub(super) fn of_action(action: &str, context: &'a EncryptionContext) -> Self {
+        match action.to_ascii_lowercase().as_str() {
+            "kms:encrypt" | "kms:decrypt" | "kms:generatedatakey" | "kms:generatedatakeywithoutplaintext" => {
+                Self::cryptographic(context)
+            }
+            "kms:reencryptfrom" | "kms:reencryptto" => {
+                Self { re_encrypt_on_same_key: Some(false), ..Self::cryptographic(context) }
+            }
+            "kms:describekey" => Self { request_alias: true, ..Self::default() },
+            "kms:putkeypolicy" => Self { bypass_lockout_check: Some(false), ..Self::default() },
+            "kms:enablekeyrotation" => {
+                Self { rotation_period: Some(ROTATION_PERIOD_DEFAULT), ..Self::default() }
+            }
+            "kms:schedulekeydeletion" => Self { pending_window: Some(PENDING_WINDOW_MAX), ..Self::default() },
+            _ => Self::default(),
+        }
     }
 }
 

@@ -10,22 +10,27 @@
 //! stands in the log after the DisableKey or the PutKeyPolicy that forbids it. It is answered when the writer has made
 //! its record durable.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    Call, CallError, Caller, Clock, Operation, Outcome,
+    Call, CallError, Caller, Clock, Explanation, Operation, Outcome, Question,
     authentication::{Authenticated, user_identity},
     commit::{Committer, Entry, Head, STOPPED, Sinks},
+    explanation::Witness,
     material::Materials,
     service_keys::ServiceKey,
     tick,
 };
 use crate::{
-    audit::{EVENT_VERSION, EventType, LogPosition, RECORD_BYTES_MAX, Record, ResourceEntry},
+    audit::{
+        DecisionStore, EVENT_VERSION, EventType, Hash, LogPosition, RECORD_BYTES_MAX, Record, Remembered,
+        ResourceEntry,
+    },
     crypto::random::Random,
-    model::{AccountId, KeyArn, Timestamp},
+    model::{AccountId, ErrorCode, KeyArn, Timestamp},
+    policy::DecisionEffect,
     world::{Settings, World},
 };
 
@@ -35,12 +40,25 @@ pub(crate) struct Door {
     materials: Materials,
     clock: Arc<dyn Clock>,
     random: Mutex<Box<dyn Random>>,
+    decisions: DecisionStore,
+    watcher: OnceLock<Watcher>,
 }
+
+/// Hears how each call was decided, allowed or denied.
+type Watcher = Box<dyn Fn(&Explanation) + Send + Sync>;
 
 /// A call that was decided and is not recorded yet.
 struct Decided<O: Operation> {
     outcome: Result<Outcome<O>, CallError>,
     records: Vec<Record>,
+    /// How it was decided, when that was asked for or it was denied.
+    explanation: Option<Explanation>,
+}
+
+impl<O: Operation> Decided<O> {
+    fn failed(error: CallError, records: Vec<Record>) -> Self {
+        Self { outcome: Err(error), records, explanation: None }
+    }
 }
 
 impl Door {
@@ -51,8 +69,15 @@ impl Door {
         sinks: Sinks,
         clock: Arc<dyn Clock>,
         random: Box<dyn Random>,
+        decisions: DecisionStore,
     ) -> std::io::Result<Self> {
-        Ok(Self { committer: Committer::start(world, sinks)?, materials, clock, random: Mutex::new(random) })
+        let (committer, watcher) = (Committer::start(world, sinks)?, OnceLock::new());
+        Ok(Self { committer, materials, clock, random: Mutex::new(random), decisions, watcher })
+    }
+
+    /// Lets somebody hear how every call from now on is decided. There is one watcher at most: a second one is not heard.
+    pub(crate) fn watch(&self, watcher: Box<dyn Fn(&Explanation) + Send + Sync>) {
+        let _one_alone = self.watcher.set(watcher);
     }
 
     /// Makes a call, and waits until its record is durable.
@@ -97,6 +122,8 @@ impl Door {
     ) -> Result<(MutexGuard<'_, Head>, Decided<O>), CallError> {
         let (snapshot, version) = self.tick()?;
         let mut decided = self.decide(&snapshot, caller, operation);
+        // Before the place is taken: who is denied waits for this, and nobody else.
+        self.keep(decided.explanation.as_ref());
         let mut head = self.committer.lock();
         head.check()?;
         // Time may have been moved meanwhile, and what it does comes before what is decided after it.
@@ -104,8 +131,60 @@ impl Door {
         if head.version() != version {
             let newest = Arc::clone(head.world());
             decided = self.decide(&newest, caller, operation);
+            self.keep(decided.explanation.as_ref());
+        }
+        if let (Some(watcher), Some(explanation)) = (self.watcher.get(), &decided.explanation) {
+            watcher(explanation);
         }
         Ok((head, decided))
+    }
+
+    /// Keeps how a call was denied, for later.
+    fn keep(&self, explanation: Option<&Explanation>) {
+        if let Some(explanation) = explanation
+            && let Some(id) = &explanation.decision_id
+            && let Err(error) = self.decisions.keep(id, explanation.to_bytes())
+        {
+            tracing::warn!(%error, "how this denial was decided could not be kept");
+        }
+    }
+
+    /// How a denied call was decided, by what its record says of the decision.
+    pub(crate) fn decision(&self, id: &str, commitment: &Hash) -> std::io::Result<Remembered> {
+        self.decisions.get(id, commitment)
+    }
+
+    /// Answers a question about a call, as the call would be decided now. Nothing is done and nothing recorded.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such caller, or nothing that the question names.
+    pub(crate) fn explain(&self, caller: &Caller, question: &Question) -> Result<Explanation, CallError> {
+        let (world, _) = self.tick()?;
+        let mut caller = caller.clone();
+        if let Some(address) = question.source_ip {
+            caller = caller.from_address(address);
+        }
+        if let Some(service) = question.via {
+            caller = caller.through(service);
+        }
+        let authenticated = Authenticated::look_up(&world, &caller)?;
+        let (now, mut random) = (self.now(&world), self.random());
+        let mut call = Call {
+            world: &world,
+            caller: &caller,
+            authenticated: &authenticated,
+            now,
+            random: random.as_mut(),
+            materials: &self.materials,
+            cross_account: true,
+            resources: Vec::new(),
+            witness: Witness::new(true),
+            supposed: Some(&question.supposed),
+        };
+        question.ask(&mut call)?;
+        let trace = call.witness.trace().ok_or_else(|| CallError::internal("nothing was decided"))?;
+        Ok(Explanation { decision_id: None, time: now, event_name: None, trace })
     }
 
     /// What a call would come to now, without acting or recording: for work that must not begin in vain. The call itself
@@ -228,6 +307,7 @@ impl Door {
                 record.set_error(error.code(), error.message());
             }
             decided.outcome = Err(error);
+            decided.explanation = None;
         }
         decided
     }
@@ -246,8 +326,8 @@ impl Door {
                 let record = self.record(world, caller, None, operation, now, random.as_mut());
                 let records = record.map(|record| vec![failed(record, &error)]);
                 return match records {
-                    Ok(records) => Decided { outcome: Err(error), records },
-                    Err(error) => Decided { outcome: Err(error), records: Vec::new() },
+                    Ok(records) => Decided::failed(error, records),
+                    Err(error) => Decided::failed(error, Vec::new()),
                 };
             }
         };
@@ -260,19 +340,25 @@ impl Door {
             materials: &self.materials,
             cross_account: O::CROSS_ACCOUNT,
             resources: Vec::new(),
+            witness: Witness::new(self.watcher.get().is_some()),
+            supposed: None,
         };
-        let outcome = operation.run(&mut call);
-        let resources = std::mem::take(&mut call.resources);
+        let mut outcome = operation.run(&mut call);
+        let (resources, witness) = (std::mem::take(&mut call.resources), std::mem::take(&mut call.witness));
         // What a service does with its own keys is in no customer's log. A customer who tries to is in it.
         if caller.account().is_of_the_services() {
-            return Decided { outcome, records: Vec::new() };
+            return Decided { outcome, records: Vec::new(), explanation: None };
         }
-        match self.record(world, caller, Some(&authenticated), operation, now, random.as_mut()) {
-            Ok(record) => {
-                let records = finished(record, &outcome, resources, caller, random.as_mut());
-                Decided { outcome, records }
-            }
-            Err(error) => Decided { outcome: Err(error), records: Vec::new() },
+        let finish = || {
+            let record = self.record(world, caller, Some(&authenticated), operation, now, random.as_mut())?;
+            let explanation = explanation::<O>(&mut outcome, &witness, now, random.as_mut())?;
+            let mut records = finished(record, &outcome, resources, caller, random.as_mut());
+            note_decision(&mut records, &outcome, explanation.as_ref(), &witness);
+            Ok((records, explanation))
+        };
+        match finish() {
+            Ok((records, explanation)) => Decided { outcome, records, explanation },
+            Err(error) => Decided::failed(error, Vec::new()),
         }
     }
 
@@ -321,6 +407,63 @@ impl Door {
 /// A random UUID for a record.
 pub(super) fn random_uuid(random: &mut dyn Random) -> Result<String, CallError> {
     Ok(uuid::Builder::from_random_bytes(random.array()?).into_uuid().to_string())
+}
+
+/// How a call was decided: of one that was denied with an id, under which its error and its record name it too.
+fn explanation<O: Operation>(
+    outcome: &mut Result<Outcome<O>, CallError>,
+    witness: &Witness,
+    now: Timestamp,
+    random: &mut dyn Random,
+) -> Result<Option<Explanation>, CallError> {
+    let Some(trace) = witness.trace() else { return Ok(None) };
+    let mut decision_id = None;
+    if let Err(error) = outcome
+        && error.code() == ErrorCode::AccessDenied
+        && trace.effect != DecisionEffect::Allowed
+    {
+        let id = timed_uuid(now, random)?;
+        *error = error.clone().remembered_as(Some(&id));
+        decision_id = Some(id);
+    }
+    Ok(Some(Explanation { decision_id, time: now, event_name: Some(O::NAME.into()), trace }))
+}
+
+/// What the record says of the decision. A denial names it and commits to its bytes; a success says in a word what
+/// allowed it, and that in the caller's account alone: whose policies are like what is not for others to learn.
+fn note_decision<O: Operation>(
+    records: &mut [Record],
+    outcome: &Result<Outcome<O>, CallError>,
+    explanation: Option<&Explanation>,
+    witness: &Witness,
+) {
+    let Some(record) = records.first_mut() else { return };
+    let mut note = |name: &str, value: Value| {
+        record.additional_event_data.get_or_insert_default().insert(name.into(), value);
+    };
+    match outcome {
+        Ok(_) => {
+            let allowed_by = witness.allowed_by();
+            if !allowed_by.is_empty() {
+                note("allowedBy", Value::Array(allowed_by));
+            }
+        }
+        Err(error) => {
+            if let Some(id) = error.decision() {
+                note("decisionId", json!(id));
+            }
+            if let Some(explanation) = explanation.filter(|explanation| explanation.decision_id.is_some()) {
+                let commitment = DecisionStore::commitment(&explanation.to_bytes());
+                note("decisionSha256", json!(hex::encode(commitment)));
+            }
+        }
+    }
+}
+
+/// A UUID that begins with the time (RFC 9562, version 7), so that the older sorts before the newer.
+fn timed_uuid(now: Timestamp, random: &mut dyn Random) -> Result<String, CallError> {
+    let millis = u64::try_from(now.as_millis()).unwrap_or_default();
+    Ok(uuid::Builder::from_unix_timestamp_millis(millis, &random.array()?).into_uuid().to_string())
 }
 
 fn failed(mut record: Record, error: &CallError) -> Record {

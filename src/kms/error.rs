@@ -15,13 +15,14 @@ pub struct CallError {
     code: ErrorCode,
     message: String,
     explanation: Option<String>,
+    decision: Option<Box<str>>,
 }
 
 impl CallError {
     /// An error with this code and AWS's words.
     #[must_use]
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), explanation: None }
+        Self { code, message: message.into(), explanation: None, decision: None }
     }
 
     /// The same, with what the machine's owner may read beside it and the caller at AWS may not.
@@ -47,6 +48,18 @@ impl CallError {
     #[must_use]
     pub fn explanation(&self) -> Option<&str> {
         self.explanation.as_deref()
+    }
+
+    /// The id under which the keystore remembers how a denial was decided.
+    #[must_use]
+    pub fn decision(&self) -> Option<&str> {
+        self.decision.as_deref()
+    }
+
+    /// The same, remembered under this id, or not.
+    pub(crate) fn remembered_as(mut self, decision: Option<&str>) -> Self {
+        self.decision = decision.map(Into::into);
+        self
     }
 
     /// The same with this explanation, or none.

@@ -1,17 +1,129 @@
-//! Why a call was denied, in one line for the owner of the machine: which statement denied it, or what the statement that
-//! came closest to allowing it lacked.
+//! How a call was decided, kept for whoever owns the machine: the whole trace of every (action, resource) pair.
+//!
+//! A denial is always explained. What was allowed is noted in a word — which layer, which policy, which statement — and
+//! explained in full only when somebody watches.
 
-use crate::policy::{
-    Actual, CheckType, ConditionTrace, Decision, DecisionEffect, Effect, FailedElement, NearMiss, Request,
-    StatementTrace, Trace, explain,
+use std::cell::RefCell;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    model::Timestamp,
+    policy::{
+        Actual, CheckType, ConditionTrace, Decision, DecisionEffect, Decisive, Effect, FailedElement,
+        NamedPolicy, NearMiss, Request, StatementTrace, Trace, explain,
+    },
 };
 
-/// The line.
-pub(super) fn why_denied(decision: &Decision, request: &Request<'_>) -> String {
-    let trace = explain(request);
+/// How a call was decided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The id under which the keystore remembers it, of a call that was denied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision_id: Option<String>,
+    /// When it was decided, by the keystore's clock, in milliseconds since 1970.
+    pub time: Timestamp,
+    /// The operation, such as `Decrypt`; none of a question about an action.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_name: Option<String>,
+    /// Every pair that was decided, in order.
+    pub trace: Trace,
+}
+
+impl Explanation {
+    /// The bytes that are kept, and that the record commits to.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        match serde_json::to_vec(self) {
+            Ok(bytes) => bytes,
+            Err(_) => unreachable!("an explanation has text keys only, and writing to memory does not fail"),
+        }
+    }
+}
+
+/// Sees every decision of one call.
+#[derive(Debug, Default)]
+pub(super) struct Witness {
+    /// Whether what is allowed is to be explained too.
+    whole: bool,
+    seen: RefCell<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    traces: Vec<Trace>,
+    allowed_by: Vec<Value>,
+}
+
+impl Witness {
+    /// A witness that explains what is allowed too, or denials alone.
+    pub(super) fn new(whole: bool) -> Self {
+        Self { whole, ..Self::default() }
+    }
+
+    /// Sees a decision; says why when it is a denial.
+    pub(super) fn see(&self, decision: &Decision, request: &Request<'_>) -> Option<String> {
+        let mut seen = self.seen.borrow_mut();
+        if decision.is_allowed() {
+            seen.allowed_by.push(allowed_by(decision, request));
+            if self.whole {
+                seen.traces.push(explain(request));
+            }
+            return None;
+        }
+        let trace = explain(request);
+        let why = why_denied(decision, &trace);
+        seen.traces.push(trace);
+        Some(why)
+    }
+
+    /// The trace of all that was seen; none when nothing was explained.
+    pub(super) fn trace(&self) -> Option<Trace> {
+        std::mem::take(&mut self.seen.borrow_mut().traces).into_iter().reduce(Trace::join)
+    }
+
+    /// What allowed each pair, for the record.
+    pub(super) fn allowed_by(&self) -> Vec<Value> {
+        std::mem::take(&mut self.seen.borrow_mut().allowed_by)
+    }
+}
+
+/// What allowed a pair, in a word: the layer, and the policy and statement or the grant.
+fn allowed_by(decision: &Decision, request: &Request<'_>) -> Value {
+    let mut note = Map::new();
+    note.insert("action".into(), json!(decision.action()));
+    note.insert("check".into(), json!(decision.deciding().as_str()));
+    match decision.decisive() {
+        Decisive::Statement(place) => {
+            let identity: Option<&NamedPolicy<'_>> = match decision.deciding() {
+                CheckType::Principal => request.layers.identity.get(place.policy),
+                _ => None,
+            };
+            let policy = identity.map(|named| named.policy).or(request.layers.resource);
+            if let Some(named) = identity {
+                note.insert("policy".into(), json!(named.name));
+            }
+            note.insert("statement".into(), json!(place.statement + 1));
+            if let Some((Some(sid), _)) = policy.and_then(|policy| policy.statement(place.statement)) {
+                note.insert("sid".into(), json!(sid));
+            }
+        }
+        Decisive::Grant(index) => {
+            let grant = request.grants.get(index);
+            note.insert("grantId".into(), json!(grant.map(|grant| grant.id)));
+        }
+        Decisive::Nothing => {}
+    }
+    Value::Object(note)
+}
+
+/// Why a call was denied, in one line: which statement denied it, or what the statement that came closest to allowing it
+/// lacked.
+fn why_denied(decision: &Decision, trace: &Trace) -> String {
     let told = match decision.effect() {
-        DecisionEffect::ExplicitDeny => denying_statement(&trace),
-        _ => missed_condition(&trace),
+        DecisionEffect::ExplicitDeny => denying_statement(trace),
+        _ => missed_condition(trace),
     };
     told.unwrap_or_else(|| in_general(decision))
 }

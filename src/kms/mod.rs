@@ -22,6 +22,7 @@ mod keys;
 mod material;
 mod operation;
 mod policies;
+mod question;
 mod rotation;
 mod service_event;
 mod service_keys;
@@ -44,11 +45,13 @@ pub use data_keys::{
 };
 pub use encrypt::{Decrypt, Decrypted, Encrypt, Encrypted, PLAINTEXT_BYTES_MAX, ReEncrypt, ReEncrypted};
 pub use error::CallError;
+pub use explanation::Explanation;
 pub use keys::{
     CreateKey, DESCRIPTION_CHARS_MAX, DescribeKey, KeyListEntry, KeyMetadata, ListKeys, UpdateKeyDescription,
 };
 pub use operation::{Operation, Outcome};
 pub use policies::{GetKeyPolicy, KEY_POLICY_NAME, ListKeyPolicies, PutKeyPolicy};
+pub use question::{Question, Subject, Supposed};
 pub use rotation::{
     DisableKeyRotation, EnableKeyRotation, GetKeyRotationStatus, KeyRotationStatus, ListKeyRotations,
     ON_DEMAND_ROTATIONS_MAX, ROTATION_PERIOD_DEFAULT, ROTATION_PERIOD_MAX, ROTATION_PERIOD_MIN,

@@ -53,6 +53,12 @@ pub(super) fn is_cross_account(action: &str) -> bool {
     CROSS_ACCOUNT.contains(&action)
 }
 
+/// Whether a KMS action (in any case) is one on a key, or on an alias of one.
+#[must_use]
+pub fn needs_key(action: &str) -> bool {
+    !is_without_key(&action.to_ascii_lowercase())
+}
+
 /// Whether the action needs no key.
 pub(super) fn is_without_key(action: &str) -> bool {
     WITHOUT_KEY.contains(&action)

@@ -6,13 +6,13 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::authorized::{Action, Authorized};
 
 /// What was decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum DecisionEffect {
     /// Something allows it and nothing denies it.
@@ -24,7 +24,7 @@ pub enum DecisionEffect {
 }
 
 /// The layers that a request is checked against, in the order in which they are named in denials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CheckType {
     /// Service control policies.
@@ -82,7 +82,7 @@ impl fmt::Display for CheckType {
 }
 
 /// Where in its layer a statement stands; all count from 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct StatementRef {
     /// The organisation's level, 0 in layers without levels.
     pub level: usize,
@@ -93,7 +93,7 @@ pub struct StatementRef {
 }
 
 /// What within the deciding check was decisive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Decisive {
     /// This statement.

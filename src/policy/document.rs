@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::PrincipalArn;
 
@@ -120,7 +120,7 @@ impl PartialEq for Policy {
 impl Eq for Policy {}
 
 /// What a statement does when it matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Effect {
     /// It allows.
     Allow,

@@ -195,7 +195,7 @@ pub struct ChildGrant<'a> {
 }
 
 /// How a grant's grantee (or retiring principal) fits the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum GranteeMatch {
     /// The caller itself, or its role.
@@ -207,7 +207,7 @@ pub enum GranteeMatch {
 }
 
 /// Whether a grant's constraint holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ConstraintResult {
     /// There is none.

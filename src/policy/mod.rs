@@ -18,11 +18,13 @@ mod context;
 mod decide;
 mod decision;
 mod document;
+mod fix;
 mod glob;
 mod grant;
 mod json;
 mod keys;
 mod kind;
+mod notes;
 mod operator;
 mod parse;
 mod principal;
@@ -32,11 +34,13 @@ mod trace;
 mod value;
 
 // The public interface is:
+pub use actions::needs_key;
 pub use authorized::{Action, Authorized};
 pub use context::{ConditionContext, ContextValue};
 pub use decide::{decide, keeps_control};
 pub use decision::{CheckType, Decision, DecisionEffect, Decisive, Denied, StatementRef};
 pub use document::{Effect, Policy};
+pub use fix::{FixChange, SmallestFix};
 pub use grant::{
     ChildGrant, ConstraintResult, GrantConstraint, GrantFacts, GrantOperation, GrantOperations, GranteeMatch,
     parse_operations,

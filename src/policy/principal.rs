@@ -3,14 +3,14 @@
 //! Source: "AWS JSON policy elements: Principal", "… NotPrincipal" (IAM user guide) and "Key policies" (KMS developer
 //! guide). A principal is matched exactly. Naming an account means everybody whom that account lets: it delegates.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::model::{AccountId, PrincipalArn, PrincipalKind};
 
 use super::{PrincipalFacts, document::Effect, request::Caller};
 
 /// How a Principal element fits the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum PrincipalMatch {
     /// Not at all.
     None,

@@ -4,7 +4,7 @@
 //! positions of SimulatePrincipalPolicy (IAM API reference). Nothing is cut short: layers that did not matter are
 //! walked too. The verdict is combined from what stands in the trace, by the same rules as the decision.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     CheckType, ConstraintResult, DecisionEffect, Decisive, GrantOperation, GranteeMatch, NamedPolicy, Policy,
@@ -14,13 +14,14 @@ use super::{
     context::Viewer,
     decide::{rcp_applies, scp_applies},
     document::{Effect, Element, Resources, Seen, Statement, Written},
-    grant,
+    fix::{self, SmallestFix},
+    grant, notes,
     principal::PrincipalMatch,
     request::ResourceKind,
 };
 
 /// How a decision came about. An operation that needs several pairs joins their traces.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Trace {
     /// What was decided: allowed only if every pair is.
@@ -31,12 +32,22 @@ pub struct Trace {
     pub pairs: Vec<PairTrace>,
     /// Allow statements that failed on exactly one element.
     pub near_misses: Vec<NearMiss>,
+    /// What would turn a denial into an allow; none when nothing was found, or nothing is denied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smallest_fix: Option<SmallestFix>,
+    /// What is often misunderstood in such a case, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl Trace {
     /// This trace and another pair's: the first denial decides.
     #[must_use]
     pub fn join(mut self, other: Self) -> Self {
+        self.smallest_fix = fix::join(&self, &other);
+        self.notes.extend(
+            other.notes.iter().filter(|note| !self.notes.contains(note)).cloned().collect::<Vec<_>>(),
+        );
         if self.effect == DecisionEffect::Allowed {
             (self.effect, self.deciding) = (other.effect, other.deciding);
         }
@@ -47,7 +58,7 @@ impl Trace {
 }
 
 /// How the decision on one pair came about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PairTrace {
     /// Who asked.
@@ -70,8 +81,23 @@ pub struct PairTrace {
     pub grants: Vec<GrantTrace>,
 }
 
+impl PairTrace {
+    /// One layer's trace.
+    #[must_use]
+    pub fn check(&self, check: CheckType) -> Option<&CheckTrace> {
+        self.checks.iter().find(|trace| trace.check == check)
+    }
+
+    /// The statement that nearly allowed.
+    #[must_use]
+    pub fn statement(&self, miss: &NearMiss) -> Option<&StatementTrace> {
+        let wanted = |one: &&StatementTrace| one.place == miss.place && one.policy == miss.policy;
+        self.check(miss.check)?.statements.iter().find(wanted)
+    }
+}
+
 /// What a layer says by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum CheckEffect {
     /// It allows.
@@ -85,7 +111,7 @@ pub enum CheckEffect {
 }
 
 /// One layer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckTrace {
     /// Which.
@@ -98,7 +124,7 @@ pub struct CheckTrace {
 }
 
 /// One statement.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatementTrace {
     /// The name of its policy.
@@ -118,7 +144,7 @@ pub struct StatementTrace {
     /// How its principals fit the caller.
     pub principal_match: PrincipalMatch,
     /// For an Allow of a resource's policy that applies: how much it is worth.
-    pub grade: Option<&'static str>,
+    pub grade: Option<String>,
     /// Its principals; absent in policies that belong to a principal.
     pub principals: Option<Listed>,
     /// Its actions.
@@ -133,8 +159,38 @@ pub struct StatementTrace {
     pub conditions: Vec<ConditionTrace>,
 }
 
+impl StatementTrace {
+    /// What to call it: its `Sid`, else its number from 1; and its policy.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.sid {
+            Some(sid) => format!("the statement `{sid}` of `{}`", self.policy),
+            None => format!("statement {} of `{}`", self.index + 1, self.policy),
+        }
+    }
+
+    /// The elements that do not match, in the order in which a statement is read, and where they stand.
+    #[must_use]
+    pub fn failed(&self) -> Vec<(FailedElement, Span)> {
+        let span = |listed: &Option<Listed>| listed.as_ref().map_or(self.span, |listed| listed.span);
+        let mut failed = Vec::new();
+        if self.principal_match == PrincipalMatch::None {
+            failed.push((FailedElement::Principal, span(&self.principals)));
+        }
+        if !self.action_match {
+            failed.push((FailedElement::Action, span(&self.actions)));
+        }
+        if !self.resource_match {
+            failed.push((FailedElement::Resource, span(&self.resources)));
+        }
+        let conditions = self.conditions.iter().enumerate().filter(|(_, condition)| !condition.result);
+        failed.extend(conditions.map(|(index, one)| (FailedElement::Condition(index), one.span)));
+        failed
+    }
+}
+
 /// The patterns of an element.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listed {
     /// Whether it is the `Not…` form.
     pub not: bool,
@@ -152,7 +208,7 @@ impl Listed {
 }
 
 /// One condition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConditionTrace {
     /// The operator as written.
@@ -178,7 +234,7 @@ pub struct ConditionTrace {
 }
 
 /// What the request holds under a condition's key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Actual {
     /// Nothing, or nothing that this policy sees.
     Missing,
@@ -188,7 +244,7 @@ pub enum Actual {
 }
 
 /// Why a condition came out as it did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ConditionReason {
     /// The values were compared.
@@ -204,7 +260,7 @@ pub enum ConditionReason {
 }
 
 /// One grant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GrantTrace {
     /// The grant's id.
@@ -220,7 +276,7 @@ pub struct GrantTrace {
 }
 
 /// An Allow statement that failed on exactly one element.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NearMiss {
     /// The layer.
@@ -232,6 +288,8 @@ pub struct NearMiss {
     pub sid: Option<String>,
     /// The statement's place in its policy, from 0.
     pub index: usize,
+    /// Where the statement stands in its layer.
+    pub place: StatementRef,
     /// Where the failing element (or else the statement) stands in the policy's text.
     pub span: Span,
     /// What failed.
@@ -239,7 +297,7 @@ pub struct NearMiss {
 }
 
 /// The element on which a statement failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum FailedElement {
     /// Principal or NotPrincipal.
@@ -309,7 +367,14 @@ pub fn explain(request: &Request<'_>) -> Trace {
         checks,
         grants,
     };
-    Trace { effect: verdict.effect, deciding: verdict.check, pairs: vec![pair], near_misses }
+    Trace {
+        effect: verdict.effect,
+        deciding: verdict.check,
+        smallest_fix: fix::smallest(request, &pair, &near_misses),
+        notes: notes::on(request, &pair),
+        pairs: vec![pair],
+        near_misses,
+    }
 }
 
 fn one<'a>(name: &'a str, policy: Option<&'a Policy>) -> Vec<NamedPolicy<'a>> {
@@ -369,7 +434,7 @@ fn trace_statement(
         effect: statement.effect,
         applies,
         principal_match,
-        grade: grade.map(Grade::as_str),
+        grade: grade.map(|grade| grade.as_str().into()),
         principals: statement.principals.as_ref().map(Listed::of),
         actions: statement.actions.as_ref().map(Listed::of),
         resources: match &statement.resources {
@@ -420,7 +485,7 @@ fn best_of_resource(checks: &[CheckTrace]) -> Option<(Grade, StatementRef)> {
     let statements =
         checks.iter().filter(|check| check.check == CheckType::Resource).flat_map(|check| &check.statements);
     for trace in statements {
-        let grade = trace.grade.and_then(Grade::from_text);
+        let grade = trace.grade.as_deref().and_then(Grade::from_text);
         if let Some(grade) = grade.filter(|grade| best.is_none_or(|(so_far, _)| *grade > so_far)) {
             best = Some((grade, trace.place));
         }
@@ -459,25 +524,14 @@ fn near_miss(check: CheckType, trace: &StatementTrace) -> Option<NearMiss> {
     if trace.effect != Effect::Allow || trace.applies {
         return None;
     }
-    let span = |listed: &Option<Listed>| listed.as_ref().map_or(trace.span, |listed| listed.span);
-    let mut failed = Vec::new();
-    if trace.principal_match == PrincipalMatch::None {
-        failed.push((FailedElement::Principal, span(&trace.principals)));
-    }
-    if !trace.action_match {
-        failed.push((FailedElement::Action, span(&trace.actions)));
-    }
-    if !trace.resource_match {
-        failed.push((FailedElement::Resource, span(&trace.resources)));
-    }
-    let conditions = trace.conditions.iter().enumerate().filter(|(_, condition)| !condition.result);
-    failed.extend(conditions.map(|(index, condition)| (FailedElement::Condition(index), condition.span)));
+    let failed = trace.failed();
     let [(element, span)] = failed.as_slice() else { return None };
     Some(NearMiss {
         check,
         policy: trace.policy.clone(),
         sid: trace.sid.clone(),
         index: trace.index,
+        place: trace.place,
         span: *span,
         element: *element,
     })

@@ -5,7 +5,11 @@
 
 mod limits;
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 #[test]
 fn sessions_at_the_terminal_are_as_they_are_written() {
@@ -25,17 +29,33 @@ fn sessions_at_the_terminal_are_as_they_are_written() {
 /// The README's session is run on a copy, beside the files that a clone has; so is that of a page of the docs.
 #[test]
 fn the_commands_of_the_readme_and_the_docs_are_as_they_are_written() {
-    for page in ["README.md", "docs/tiers.md"] {
-        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let name = Path::new(page).file_stem().unwrap().to_str().unwrap();
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let lessons = project.join("docs/misunderstandings");
+    let lessons_files: Vec<_> = fs::read_dir(&lessons).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let is_page = |path: &&PathBuf| {
+        path.extension().is_some_and(|extension| extension == "md") && !path.ends_with("README.md")
+    };
+    let lessons_pages: Vec<_> = lessons_files.iter().filter(is_page).collect();
+    assert_eq!(lessons_pages.len(), 10);
+    let pages = [project.join("README.md"), project.join("docs/tiers.md")];
+    for page in pages.iter().chain(lessons_pages) {
+        let name = page.file_stem().unwrap().to_str().unwrap();
         let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages").join(name);
         let _not_there_yet = fs::remove_dir_all(&place);
         let (files, left) = (place.join("page.in"), place.join("page.out"));
         fs::create_dir_all(files.join("keystore")).unwrap();
         fs::create_dir_all(&left).unwrap();
         let model = project.join("examples/model/tiny-mlp.safetensors");
-        fs::copy(project.join(page), place.join("page.md")).unwrap();
-        fs::copy(project.join("keystore/lab.toml"), files.join("keystore/lab.toml")).unwrap();
+        fs::copy(page, place.join("page.md")).unwrap();
+        for seed in fs::read_dir(project.join("keystore")).unwrap().map(|entry| entry.unwrap().path()) {
+            fs::copy(&seed, files.join("keystore").join(seed.file_name().unwrap())).unwrap();
+        }
+        fs::create_dir_all(files.join("docs/misunderstandings")).unwrap();
+        for file in
+            lessons_files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        {
+            fs::copy(file, files.join("docs/misunderstandings").join(file.file_name().unwrap())).unwrap();
+        }
         fs::copy(&model, files.join("model.safetensors")).unwrap();
         fs::copy(&model, left.join("model.safetensors")).unwrap();
         session(place.join("page.md").to_str().unwrap());

@@ -192,6 +192,63 @@ fn add_deny(request: &mut Value, layer: &str, mut statement: Value) {
     }
 }
 
+/// Makes a suggested change to a request that is written down.
+fn make(request: &mut Value, change: &Value) {
+    if let Some(change) = change.get("request") {
+        let (key, value) = (change["key"].as_str().unwrap(), change["value"].clone());
+        let context = request["context"].as_object_mut().unwrap();
+        context.retain(|name, _| !name.eq_ignore_ascii_case(key));
+        context.insert(key.into(), value);
+        if key.to_lowercase().starts_with("kms:encryptioncontext:") {
+            let name = &key["kms:encryptioncontext:".len()..];
+            let names = context.entry("kms:EncryptionContextKeys").or_insert_with(|| json!([]));
+            let names = names.as_array_mut().unwrap();
+            if !names.iter().any(|one| one.as_str().unwrap().eq_ignore_ascii_case(name)) {
+                names.push(json!(name));
+            }
+        }
+        return;
+    }
+    let (extend, change) = match change.get("extend") {
+        Some(change) => (true, change),
+        None => (false, &change["add"]),
+    };
+    let layer = match change["type"].as_str().unwrap() {
+        "RESOURCE" => "resource",
+        "PRINCIPAL" => "identity",
+        "PERMISSIONS_BOUNDARY" => "boundary",
+        "SESSION" => "session",
+        "SERVICE_CONTROL_POLICY" => "scp",
+        other => panic!("{other}"),
+    };
+    let number = |value: &Value| usize::try_from(value.as_u64().unwrap()).unwrap();
+    let mut policies = &mut request["policies"][layer];
+    if layer == "scp" {
+        let level = if extend { &change["place"]["level"] } else { &change["level"] };
+        policies = &mut policies[number(level)];
+    }
+    if !extend {
+        let statement = change["statement"].clone();
+        match policies {
+            Value::Array(list) => list.push(json!({ "Version": "2012-10-17", "Statement": [statement] })),
+            Value::Null => *policies = json!({ "Version": "2012-10-17", "Statement": [statement] }),
+            policy => policy["Statement"].as_array_mut().unwrap().push(statement),
+        }
+        return;
+    }
+    let place = &change["place"];
+    let policy = match policies {
+        Value::Array(list) => &mut list[number(&place["policy"])],
+        policy => policy,
+    };
+    let statement = &mut policy["Statement"][number(&place["statement"])];
+    let element = &mut statement[change["element"].as_str().unwrap()];
+    if !element.is_array() {
+        *element = json!([element.clone()]);
+    }
+    element.as_array_mut().unwrap().push(change["pattern"].clone());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_500))]
 
@@ -258,6 +315,29 @@ proptest! {
         }
         prop_assert_eq!(denied, result["decision"] == "explicitDeny");
         prop_assert_eq!(result["decision"] != "allowed", result["message"].is_string());
+    }
+
+    #[test]
+    fn a_suggested_fix_allows_when_it_is_made_and_none_is_suggested_against_a_deny(before in request()) {
+        let result = serde_json::to_value(simulate(&before).unwrap()).unwrap();
+        let fix = &result["trace"]["smallestFix"];
+        match result["decision"].as_str().unwrap() {
+            "allowed" => prop_assert!(fix.is_null()),
+            "explicitDeny" => prop_assert!(fix["withheld"].is_string()),
+            _ => if let Some(changes) = fix["changes"].as_array() {
+                let mut after = before.clone();
+                for change in changes {
+                    make(&mut after, change);
+                }
+                prop_assert_eq!(decision(&after), "allowed", "{:#}\n{:#}", before, fix);
+                // And less is not enough.
+                for left_out in 0..changes.len() {
+                    let mut less = before.clone();
+                    changes.iter().enumerate().filter(|(n, _)| *n != left_out).for_each(|(_, c)| make(&mut less, c));
+                    prop_assert_ne!(decision(&less), "allowed", "{:#}\n{:#}", before, fix);
+                }
+            }
+        }
     }
 
     #[test]

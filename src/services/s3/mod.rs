@@ -21,10 +21,34 @@ pub use store::{ObjectError, S3};
 
 use crate::{
     audit::ResourceEntry,
-    kms::{Call, CallError},
-    model::ErrorCode,
-    world::{Bucket, BucketName, ObjectKey},
+    kms::{Call, CallError, Question, Service, Subject},
+    model::{EncryptionContext, ErrorCode, KeyRef},
+    world::{Bucket, BucketName, ObjectKey, World},
 };
+
+/// What reading or writing an object asks of KMS beside the permission on the object: for an object that is there, or
+/// one under `key`, under a key that is not the service's own.
+#[must_use]
+pub fn key_question(world: &World, question: &Question, key: Option<&KeyRef>) -> Option<Question> {
+    let Subject::Resource(arn) = &question.on else { return None };
+    let (bucket, object) = arn.resource().split_once('/').filter(|_| arn.service() == "s3")?;
+    let action = match question.action.to_ascii_lowercase().as_str() {
+        "s3:getobject" => "kms:Decrypt",
+        "s3:putobject" => "kms:GenerateDataKey",
+        _ => return None,
+    };
+    let stored = || world.object(&bucket.parse().ok()?, &object.parse().ok()?);
+    let under = stored().filter(|object| !object.kms_key.account().is_of_the_services());
+    let under = under.filter(|_| action == "kms:Decrypt").map(|object| KeyRef::from(object.kms_key.clone()));
+    let key = key.cloned().or(under)?;
+    let encryption_context = EncryptionContext::from_pairs([("aws:s3:arn", arn.as_str())]).ok()?;
+    Some(Question {
+        via: Some(Service::S3),
+        encryption_context,
+        supposed: question.supposed.clone(),
+        ..Question::new(action, Subject::Key(key))
+    })
+}
 
 const EVENT_SOURCE: &str = "s3.amazonaws.com";
 
