@@ -54,7 +54,34 @@ fn every_vector_comes_out_as_its_page_says() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    assert!(count > 150, "only {count} vectors were found");
+    assert!(count > 500, "only {count} vectors were found");
+}
+
+/// A case whose name begins with `…` belongs to the one before it. What is allowed in such a group has its twin there, which
+/// is not.
+#[test]
+fn what_is_allowed_has_a_denied_twin() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/policy");
+    let mut alone = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let cases: Vec<Value> = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        let mut groups: Vec<Vec<&Value>> = Vec::new();
+        for case in &cases {
+            match groups.last_mut() {
+                Some(group) if case["name"].as_str().unwrap().starts_with('…') => group.push(case),
+                _ => groups.push(vec![case]),
+            }
+        }
+        for group in groups {
+            let allowed = |case: &&&Value| case["expect"]["decision"] == "allowed";
+            let count = group.iter().filter(allowed).count();
+            if count > 0 && count == group.len() {
+                alone.push(format!("{}: {}", path.display(), group[0]["name"]));
+            }
+        }
+    }
+    assert!(alone.is_empty(), "{}", alone.join("\n"));
 }
 
 #[test]
