@@ -49,6 +49,12 @@ impl CommandError {
         self
     }
 
+    /// The message.
+    #[cfg(feature = "server")]
+    pub(super) fn words(&self) -> &str {
+        &self.message
+    }
+
     /// Says it on standard error.
     pub(super) fn report(self) -> Exit {
         if self.message.is_empty() {

@@ -8,17 +8,19 @@ use crate::envelope::ErrorClass;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Done.
-    Done = 0,
+    Done,
     /// Something failed that none of the others names.
-    Failed = 1,
+    Failed,
     /// The command line makes no sense.
-    Usage = 2,
+    Usage,
     /// Access denied.
-    AccessDenied = 3,
+    AccessDenied,
     /// Authentication or integrity failed: a wrong key, a forged or damaged message, keystore or log.
-    Integrity = 4,
+    Integrity,
     /// The key is missing, or unusable in its state.
-    KeyUnusable = 5,
+    KeyUnusable,
+    /// What a command that was run ended with.
+    OfCommand(u8),
 }
 
 impl From<ErrorClass> for Exit {
@@ -35,6 +37,14 @@ impl From<ErrorClass> for Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::AccessDenied => 3,
+            Exit::Integrity => 4,
+            Exit::KeyUnusable => 5,
+            Exit::OfCommand(code) => code,
+        })
     }
 }

@@ -134,6 +134,12 @@ impl Global {
         Ok((keystore, caller))
     }
 
+    /// Opens the keystore for something that holds it long: others hear this of who has it.
+    #[cfg(feature = "server")]
+    pub(super) fn open_as(&self, holder: &str) -> Result<Keystore, CommandError> {
+        Ok(Keystore::open(&self.directory()?, &mut self.unsealer(), holder)?)
+    }
+
     fn open_with(&self, unsealer: &mut Flags<'_>) -> Result<Keystore, CommandError> {
         let keystore = Keystore::open(&self.directory()?, unsealer, &holder())?;
         if self.explain {
@@ -145,7 +151,8 @@ impl Global {
         Ok(keystore)
     }
 
-    fn caller(&self) -> Result<Option<String>, CommandError> {
+    /// Who calls, as the flag or the variable names them.
+    pub(super) fn caller(&self) -> Result<Option<String>, CommandError> {
         match (&self.caller, std::env::var("KEYSTEAD_AS")) {
             (Some(name), _) => Ok(Some(name.clone())),
             (None, Ok(name)) => Ok(Some(name)),

@@ -11,7 +11,11 @@ mod complete;
 mod decrypt;
 mod demo;
 mod encrypt;
+#[cfg(feature = "server")]
+mod endpoint;
 mod error;
+#[cfg(feature = "server")]
+mod exec;
 pub mod exit;
 mod explain;
 mod explanation;
@@ -25,6 +29,8 @@ mod output;
 mod progress;
 mod reference;
 mod s3;
+#[cfg(feature = "server")]
+mod serve;
 mod simulate;
 mod stream;
 mod tiers;
@@ -74,6 +80,10 @@ enum Command {
     Inspect(inspect::Inspect),
     #[command(subcommand)]
     S3(s3::S3),
+    #[cfg(feature = "server")]
+    Serve(serve::Serve),
+    #[cfg(feature = "server")]
+    Exec(exec::Exec),
     Tiers(tiers::Tiers),
     Explain(explain::Explain),
     Simulate(simulate::Simulate),
@@ -93,6 +103,10 @@ impl Command {
             // The commands whose answer is their exit code.
             Self::Simulate(command) => return command.run(global),
             Self::Explain(command) => return command.run(global),
+            #[cfg(feature = "server")]
+            Self::Exec(command) => return command.run(global),
+            #[cfg(feature = "server")]
+            Self::Serve(command) => command.run(global),
             Self::Demo(command) => command.run(global),
             Self::Init(command) => command.run(global),
             Self::Apply(command) => command.run(global),

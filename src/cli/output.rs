@@ -64,6 +64,14 @@ pub(super) fn say(text: &str) {
     let _unsaid = writeln!(anstream::stderr().lock(), "{}", printable(text));
 }
 
+/// Prints one line of words that must not be overlooked.
+#[cfg(feature = "server")]
+pub(super) fn warn(text: &str) {
+    let style = ERROR_STYLE;
+    // When standard error is gone there is nobody to tell.
+    let _unsaid = writeln!(anstream::stderr().lock(), "{style}warning: {}{style:#}", printable(text));
+}
+
 /// Prints several lines of words.
 pub(super) fn say_lines(text: &str) {
     // When standard error is gone there is nobody to tell.

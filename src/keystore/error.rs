@@ -138,6 +138,10 @@ impl KeystoreError {
             Self::Storage(StorageError::Full) | Self::Audit(audit::LogError::Full) => {
                 "nothing was lost; make room and try again".into()
             }
+            Self::Locked { holder, .. } if holder.contains("keystead serve") => {
+                "it is being served: call it by its endpoint (AWS_ENDPOINT_URL), or stop the server first"
+                    .into()
+            }
             Self::Locked { .. } => "wait until that process has ended, or stop it".into(),
             Self::KeyFileInside(_) => "choose a place outside with `--key-file FILE`".into(),
             Self::KeyFile { .. } => {

@@ -1,0 +1,88 @@
+//! Connections: how many, how long they may idle, how slowly a request may come.
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+};
+
+use super::{Shared, dispatch};
+
+/// The most connections at once; one more is closed at once.
+pub(super) const CONNECTIONS_MAX: usize = 16_384;
+/// How long a request's head may take to come, and how long a connection may idle between two requests.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// The longest head of a request, in bytes.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// How long calls under way may take when the server stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait when the system has no more open files to give.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts connections until `stop` says so; then lets those that are there finish what they have begun.
+pub(super) async fn accept(listener: TcpListener, shared: &Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopped(&mut stop) => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                // Dropped, and so closed, when there is no room.
+                if let Ok(place) = Arc::clone(&room).try_acquire_owned() {
+                    tokio::spawn(serve(stream, peer, Arc::clone(shared), stop.clone(), place));
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
+    if tokio::time::timeout(STOP_TIMEOUT, room.acquire_many(all)).await.is_err() {
+        tracing::warn!("connections that did not finish in time were closed");
+    }
+}
+
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+    mut stop: watch::Receiver<bool>,
+    _place: OwnedSemaphorePermit,
+) {
+    // A small answer is not to wait for more.
+    let _as_it_was = stream.set_nodelay(true);
+    let service = service_fn(|request| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(dispatch::answer(&shared, peer, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopped(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // A client that went away, or that does not speak HTTP: its own affair.
+        tracing::debug!(%error, %peer, "a connection ended");
+    }
+}
+
+/// Waits until the server is to stop, or nobody is left who could say so.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    drop(stop.wait_for(|stopped| *stopped).await);
+}

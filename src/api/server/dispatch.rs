@@ -1,0 +1,241 @@
+//! From an HTTP request to a call and back.
+//!
+//! Which service a request is for is told by `X-Amz-Target` (JSON), else by the form's `Action` and `Version` (query), as
+//! with one endpoint for all services there is nothing else to tell it by.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{Method, Request, header, request::Parts};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+
+use super::{
+    Shared,
+    authenticate::Service,
+    control::{self, header_text},
+    guard,
+    reply::{Reply, Shape, answered, plain},
+};
+use crate::{
+    api::{
+        error::WireError,
+        kms,
+        query::{QueryService, form::Form},
+        sigv4,
+    },
+    crypto::{
+        digest::sha256,
+        random::{Random, SystemRandom},
+    },
+    keystore::Keystore,
+    kms::Caller,
+};
+
+/// The longest body of a request.
+pub const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// How long a body may take to come.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The longest name of a program that is written into the audit log, in bytes.
+const USER_AGENT_BYTES_MAX: usize = 512;
+
+const KMS: Service = Service { name: "kms", is_global: false };
+
+/// What a request asks for.
+enum Wanted {
+    /// An operation of KMS.
+    Kms(String),
+    /// An operation of a service with forms.
+    Query(QueryService, String, Form),
+    /// Nothing that there is.
+    Unknown,
+}
+
+impl Wanted {
+    fn shape(&self) -> Shape {
+        match self {
+            Self::Kms(_) | Self::Unknown => Shape::Json,
+            Self::Query(service, _, _) => Shape::Xml(service.namespace()),
+        }
+    }
+
+    fn service(&self) -> Service {
+        match self {
+            Self::Kms(_) | Self::Unknown => KMS,
+            Self::Query(service, _, _) => Service { name: service.name(), is_global: true },
+        }
+    }
+
+    /// Names for metrics and logs: of what there is, never a client's words.
+    fn names(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Kms(operation) => ("kms", kms::known(operation).unwrap_or("unknown")),
+            Self::Query(service, _, _) => (service.name(), "unknown"),
+            Self::Unknown => ("unknown", "unknown"),
+        }
+    }
+}
+
+/// Answers a request.
+pub(super) async fn answer(shared: &Arc<Shared>, peer: SocketAddr, request: Request<Incoming>) -> Reply {
+    if let Err(refusal) = guard::check(request.headers(), &shared.hosts) {
+        return plain(403, "text/plain; charset=utf-8", refusal.words());
+    }
+    if let Some(reply) = control::answer(shared, &request).await {
+        return reply;
+    }
+    let started = Instant::now();
+    let _under_way = shared.metrics.begin();
+    let Ok(request_id) = new_request_id() else { return plain(500, "text/plain", "") };
+    let (parts, body) = request.into_parts();
+    let body = match read(body).await {
+        Ok(body) => body,
+        Err(error) => return answered(Shape::Json, &request_id, Err(&error)),
+    };
+    let (wanted, wish) = match wanted(&parts, &body) {
+        Ok(wanted) => (wanted, Ok(())),
+        Err(error) => (Wanted::Unknown, Err(error)),
+    };
+    let outcome = match wish {
+        Ok(()) => call(shared, peer, &parts, &body, &wanted, &request_id).await,
+        Err(error) => Err(error),
+    };
+    let (service, operation) = wanted.names();
+    let (error, took) = (outcome.as_ref().err(), started.elapsed());
+    shared.metrics.answered(service, operation, error.map(|error| error.code.as_str()), took);
+    tracing::debug!(
+        request = %request_id, %peer, service, operation,
+        error = error.map(|error| error.code.as_str()), micros = took.as_micros(), "answered"
+    );
+    answered(wanted.shape(), &request_id, outcome.as_ref().map(Bytes::clone))
+}
+
+fn new_request_id() -> Result<String, crate::crypto::random::RandomError> {
+    let random: &mut dyn Random = &mut SystemRandom;
+    Ok(uuid::Builder::from_random_bytes(random.array()?).into_uuid().to_string())
+}
+
+async fn read(body: Incoming) -> Result<Bytes, WireError> {
+    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await;
+    match collected {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(WireError::new(
+            "RequestEntityTooLargeException",
+            format!("The request body is longer than {BODY_BYTES_MAX} bytes."),
+        )
+        .with_status(413)),
+        Ok(Err(_)) => Err(WireError::serialization("The request body did not come whole.")),
+        Err(_) => Err(WireError::new("RequestTimeoutException", "The request body did not come in time.")
+            .with_status(408)),
+    }
+}
+
+/// Finds out what a request asks for.
+fn wanted(parts: &Parts, body: &[u8]) -> Result<Wanted, WireError> {
+    let content_type = header_text(&parts.headers, header::CONTENT_TYPE).unwrap_or_default();
+    if guard::is_of_a_page(content_type) {
+        return Err(
+            WireError::new("UnknownOperationException", "This content type is not taken.").with_status(415)
+        );
+    }
+    if let Some(target) = header_text(&parts.headers, "x-amz-target") {
+        if parts.method != Method::POST || !content_type.starts_with("application/x-amz-json-1.") {
+            return Ok(Wanted::Unknown);
+        }
+        return Ok(match target.split_once('.') {
+            Some((prefix, operation)) if prefix == kms::target_prefix() => Wanted::Kms(operation.to_owned()),
+            _ => Wanted::Unknown,
+        });
+    }
+    let form = match parts.method {
+        Method::POST if content_type.starts_with("application/x-www-form-urlencoded") => Form::parse(body)?,
+        Method::GET => Form::parse(parts.uri.query().unwrap_or_default().as_bytes())?,
+        _ => return Ok(Wanted::Unknown),
+    };
+    let service = form.get("Version").and_then(QueryService::of_version);
+    let action = form.get("Action").map(str::to_owned);
+    Ok(match (service, action) {
+        (Some(service), Some(action)) => Wanted::Query(service, action, form),
+        _ => Wanted::Unknown,
+    })
+}
+
+/// Authenticates the request and makes the call.
+async fn call(
+    shared: &Arc<Shared>,
+    peer: SocketAddr,
+    parts: &Parts,
+    body: &[u8],
+    wanted: &Wanted,
+    request_id: &str,
+) -> Result<Bytes, WireError> {
+    let keystore = shared.keystore();
+    let caller = authenticated(shared, &keystore, peer, parts, body, wanted, request_id)?;
+    match wanted {
+        Wanted::Kms(operation) => {
+            let pending = kms::begin(keystore.kms(), &caller, operation, body)?;
+            let decided = Instant::now();
+            let answer = pending.await;
+            shared.metrics.waited(decided.elapsed());
+            answer
+        }
+        Wanted::Query(_, action, form) => {
+            let version = form.get("Version").unwrap_or_default();
+            Err(WireError::new(
+                "InvalidAction",
+                format!("Could not find operation {action} for version {version}"),
+            ))
+        }
+        Wanted::Unknown => {
+            Err(WireError { status: 400, code: "UnknownOperationException".into(), message: None })
+        }
+    }
+}
+
+fn authenticated(
+    shared: &Shared,
+    keystore: &Keystore,
+    peer: SocketAddr,
+    parts: &Parts,
+    body: &[u8],
+    wanted: &Wanted,
+    request_id: &str,
+) -> Result<Caller, WireError> {
+    let protocol = wanted.shape().protocol();
+    let headers: Vec<(&str, &[u8])> =
+        parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let request = sigv4::Request {
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or_default(),
+        headers: &headers,
+        body_sha256: sha256(&[body]),
+    };
+    let of_call = |error| WireError::of_call(&error, protocol);
+    let region = keystore.settings().map_err(of_call)?.region;
+    let known = shared.gatekeeper.caller(keystore, wanted.service(), &region, &request).map_err(|error| {
+        shared.metrics.unauthenticated();
+        tracing::info!(request = %request_id, %peer, error = error.query_code(), "not authenticated");
+        WireError::of_signature(&error, protocol)
+    })?;
+    if shared.gatekeeper.admits_anybody() {
+        control::ensure_account(keystore, known.principal.account()).map_err(of_call)?;
+    }
+    let user_agent: String = header_text(&parts.headers, header::USER_AGENT)
+        .unwrap_or_default()
+        .chars()
+        .scan(0, |bytes, character| {
+            *bytes += character.len_utf8();
+            (*bytes <= USER_AGENT_BYTES_MAX).then_some(character)
+        })
+        .collect();
+    let caller = Caller::remote(known.principal, peer.ip().to_string(), user_agent, request_id);
+    Ok(match known.access_key_id {
+        Some(id) => caller.with_access_key(id),
+        None => caller,
+    })
+}

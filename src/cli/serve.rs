@@ -1,0 +1,247 @@
+//! `keystead serve`
+
+use std::{
+    fs::OpenOptions,
+    io::Write,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use clap::{Args, ValueEnum};
+use tokio::sync::watch;
+
+use super::{
+    endpoint::{InMemory, bind, runtime, write_profile, write_whole},
+    error::CommandError,
+    exit::Exit,
+    global::Global,
+    output,
+};
+use crate::{
+    api::server::{Authentication, Hosts, Options, Renew, Server, ServerKey, ServerKeys},
+    keystore::{Keystore, NewKeystore},
+    kms::SystemClock,
+    model::{AccountId, Region},
+};
+
+/// The account of emulators that do not authenticate.
+const EMULATORS_ACCOUNT: &str = "123456789012";
+/// The account of a keystore in memory that authenticates.
+const DEFAULT_ACCOUNT: &str = "111122223333";
+
+/// Serve a keystore to AWS's clients
+///
+/// Example: keystead serve
+///
+/// Then `AWS_ENDPOINT_URL=http://127.0.0.1:4599` and an access key are all that an AWS client needs. With `--ephemeral`
+/// the keystore lives in memory and is gone when the server stops. The server listens on this machine alone, unless
+/// `--allow-remote` says otherwise.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// The address to listen on; port 0 is one that is free
+    #[arg(long, default_value = "127.0.0.1:4599", value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Whether requests must be signed
+    #[arg(long, value_enum, default_value_t = Auth::Sigv4, value_name = "HOW")]
+    auth: Auth,
+    /// Serve a keystore in memory
+    #[arg(long)]
+    ephemeral: bool,
+    /// Make in it what this file describes
+    #[arg(long, value_name = "FILE.toml", requires = "ephemeral")]
+    from: Option<PathBuf>,
+    /// The account of the keystore in memory
+    #[arg(long, value_name = "12 DIGITS", requires = "ephemeral")]
+    account: Option<AccountId>,
+    /// The Region of the keystore in memory
+    #[arg(long, default_value = "us-east-1", value_name = "REGION")]
+    region: Region,
+    /// Write an access key of the administrator to this file, as an AWS profile
+    #[arg(long, value_name = "FILE")]
+    credentials_file: Option<PathBuf>,
+    /// Write the port to this file when ready
+    #[arg(long, value_name = "FILE")]
+    port_file: Option<PathBuf>,
+    /// Write the endpoint to this open file descriptor when ready
+    #[arg(long, value_name = "N")]
+    ready_fd: Option<u32>,
+    /// Listen on an address that other machines can reach
+    #[arg(long)]
+    allow_remote: bool,
+    /// A name by which clients reach the server, beside addresses and localhost
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
+    /// How to write logs
+    #[arg(long, value_enum, default_value_t = LogFormat::Text, value_name = "FORMAT")]
+    log_format: LogFormat,
+}
+
+/// Whether requests must be signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Auth {
+    /// Signature Version 4, with an access key
+    Sigv4,
+    /// Everybody is the account's root user
+    None,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// Lines for people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+impl Serve {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
+        self.check()?;
+        self.log();
+        let server = bind(self.listen)?;
+        let endpoint = format!("http://{}", server.address());
+        let (keystore, renew) = self.keystore(global, &endpoint)?;
+        let settings = keystore.settings()?;
+        let mut keys = ServerKeys::default();
+        if let Some(path) = &self.credentials_file {
+            let key = self.make_key(&keystore, &mut keys)?;
+            write_profile(path, &key, settings.region.as_str(), &endpoint)?;
+        }
+        let authentication = match self.auth {
+            Auth::Sigv4 => Authentication::SigV4(keys),
+            Auth::None => Authentication::None(settings.account.clone()),
+        };
+        self.banner(&settings.account, self.credentials_file.as_deref());
+        let options = Options {
+            authentication,
+            hosts: Hosts::new(self.allow_host.iter().cloned()),
+            clock: Arc::new(SystemClock),
+            renew: if self.auth == Auth::None { renew } else { None },
+        };
+        self.serve(server, keystore, options, &endpoint)
+    }
+
+    /// What must not be served.
+    fn check(&self) -> Result<(), CommandError> {
+        let local = self.listen.ip().is_loopback();
+        if !local && self.auth == Auth::None {
+            return Err(CommandError::usage(format!(
+                "`{}` can be reached from other machines, and without signatures everybody there would be root",
+                self.listen
+            ))
+            .hint("leave `--auth none` out, or listen on 127.0.0.1"));
+        }
+        if !local && !self.allow_remote {
+            return Err(CommandError::usage(format!("`{}` can be reached from other machines", self.listen))
+                .hint("add `--allow-remote` if that is meant; the connection is not encrypted"));
+        }
+        if self.auth == Auth::None && self.credentials_file.is_some() {
+            return Err(CommandError::usage("with `--auth none` there are no credentials to write"));
+        }
+        Ok(())
+    }
+
+    fn log(&self) {
+        use tracing_subscriber::EnvFilter;
+        let filter =
+            EnvFilter::try_from_env("KEYSTEAD_LOG").unwrap_or_else(|_| EnvFilter::new("keystead=info"));
+        let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        // Only a program that has set up its own logs before is in the way.
+        let _set = match self.log_format {
+            LogFormat::Text => subscriber.with_ansi(false).try_init(),
+            LogFormat::Json => subscriber.json().try_init(),
+        };
+    }
+
+    fn keystore(&self, global: &Global, endpoint: &str) -> Result<(Keystore, Option<Renew>), CommandError> {
+        if !self.ephemeral {
+            // Others who want the keystore hear where it is.
+            return Ok((global.open_as(&format!("keystead serve at {endpoint}"))?, None));
+        }
+        let default = if self.auth == Auth::None { EMULATORS_ACCOUNT } else { DEFAULT_ACCOUNT };
+        let account = match &self.account {
+            Some(account) => account.clone(),
+            None => default.parse()?,
+        };
+        let new = NewKeystore { account, region: self.region.clone() };
+        let in_memory = InMemory::read(new, self.from.as_deref())?;
+        let keystore = in_memory.make()?;
+        let renew: Renew = Box::new(move || in_memory.make().map_err(|error| error.words().to_owned()));
+        Ok((keystore, Some(renew)))
+    }
+
+    fn make_key(&self, keystore: &Keystore, keys: &mut ServerKeys) -> Result<ServerKey, CommandError> {
+        let administrator = keystore.administrator();
+        let Some(arn) = administrator.arn() else {
+            return Err(CommandError::new(Exit::Failed, "the administrator is nobody"));
+        };
+        keys.make(arn.clone()).map_err(|error| CommandError::new(Exit::Failed, error))
+    }
+
+    fn banner(&self, account: &AccountId, credentials: Option<&Path>) {
+        if self.auth == Auth::None {
+            output::warn(&format!(
+                "requests are not authenticated: every caller on this machine is root of {account}, or of the account \
+                 whose 12 digits it gives as access key id"
+            ));
+        }
+        if !self.listen.ip().is_loopback() {
+            output::warn("other machines can reach this server, and the connection is not encrypted");
+        }
+        if let Some(path) = credentials {
+            output::say(&format!(
+                "AWS_SHARED_CREDENTIALS_FILE={} is an access key of user/admin",
+                path.display()
+            ));
+        }
+    }
+
+    fn serve(
+        &self,
+        server: Server,
+        keystore: Keystore,
+        options: Options,
+        endpoint: &str,
+    ) -> Result<(), CommandError> {
+        let port = server.address().port();
+        let failed =
+            |error: std::io::Error| CommandError::new(Exit::Failed, format!("the server failed: {error}"));
+        runtime()?.block_on(async {
+            use tokio::signal::unix::{SignalKind, signal};
+            let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+            let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+            let (stop, stopped) = watch::channel(false);
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+                stop.send_replace(true);
+                // Kept until the server has heard of it.
+                stop.closed().await;
+            });
+            // The socket listens already: whoever comes from now on is answered.
+            self.tell_ready(endpoint, port)?;
+            server.run(keystore, options, stopped).await.map_err(failed)
+        })
+    }
+
+    fn tell_ready(&self, endpoint: &str, port: u16) -> Result<(), CommandError> {
+        if let Some(path) = &self.port_file {
+            write_whole(path, &format!("{port}\n"))?;
+        }
+        if let Some(number) = self.ready_fd {
+            let path = format!("/dev/fd/{number}");
+            let written =
+                OpenOptions::new().write(true).open(&path).and_then(|mut file| writeln!(file, "{endpoint}"));
+            written.map_err(|error| {
+                CommandError::new(
+                    Exit::Failed,
+                    format!("cannot write to the file descriptor {number}: {error}"),
+                )
+            })?;
+        }
+        Ok(output::line(&format!("ready: {endpoint}"))?)
+    }
+}
