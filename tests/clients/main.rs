@@ -12,4 +12,6 @@
 )]
 
 mod encryption_sdk;
+#[cfg(feature = "server")]
+mod endpoint;
 mod python;
