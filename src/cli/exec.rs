@@ -82,7 +82,7 @@ impl Exec {
                 renew: None,
             },
         )?;
-        let ended = self.spawn(&endpoint, &key).and_then(|child| wait(child));
+        let ended = self.spawn(&endpoint, &key).and_then(wait);
         running.stop()?;
         let status = ended?;
         let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());

@@ -91,9 +91,6 @@ pub(super) fn ensure_account(
 }
 
 /// The value of a header that is text.
-pub(super) fn header_text<'a>(
-    headers: &'a http::HeaderMap,
-    name: impl header::AsHeaderName,
-) -> Option<&'a str> {
+pub(super) fn header_text(headers: &http::HeaderMap, name: impl header::AsHeaderName) -> Option<&str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }

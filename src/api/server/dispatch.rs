@@ -94,7 +94,7 @@ pub(super) async fn answer(shared: &Arc<Shared>, peer: SocketAddr, request: Requ
     let (parts, body) = request.into_parts();
     let body = match read(body).await {
         Ok(body) => body,
-        Err(error) => return answered(Shape::Json, &request_id, Err(&error)),
+        Err(error) => return answered(Shape::Json, &request_id, Err(error)),
     };
     let (wanted, wish) = match wanted(&parts, &body) {
         Ok(wanted) => (wanted, Ok(())),
@@ -111,7 +111,7 @@ pub(super) async fn answer(shared: &Arc<Shared>, peer: SocketAddr, request: Requ
         request = %request_id, %peer, service, operation,
         error = error.map(|error| error.code.as_str()), micros = took.as_micros(), "answered"
     );
-    answered(wanted.shape(), &request_id, outcome.as_ref().map(Bytes::clone))
+    answered(wanted.shape(), &request_id, outcome)
 }
 
 fn new_request_id() -> Result<String, crate::crypto::random::RandomError> {

@@ -84,9 +84,8 @@ impl Metrics {
         error: Option<&str>,
         took: Duration,
     ) {
-        match error {
-            Some("AccessDenied" | "AccessDeniedException") => drop(self.denials.inc()),
-            _ => {}
+        if let Some("AccessDenied" | "AccessDeniedException") = error {
+            self.denials.inc();
         }
         let outcome = error.unwrap_or("ok").to_owned();
         self.requests.get_or_create(&RequestLabels { service, operation, outcome }).inc();

@@ -39,10 +39,10 @@ impl Shape {
 pub(super) type Reply = Response<Full<Bytes>>;
 
 /// An answer of a service.
-pub(super) fn answered(shape: Shape, request_id: &str, outcome: Result<Bytes, &WireError>) -> Reply {
+pub(super) fn answered(shape: Shape, request_id: &str, outcome: Result<Bytes, WireError>) -> Reply {
     let (status, body) = match outcome {
         Ok(body) => (200, body),
-        Err(error) => (error.status, error_body(shape, request_id, error)),
+        Err(error) => (error.status, error_body(shape, request_id, &error)),
     };
     let mut reply = plain(status, shape.content_type(), body);
     let headers = reply.headers_mut();
