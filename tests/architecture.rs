@@ -119,8 +119,19 @@ const EXPOSES_SECRETS: &[(&str, &str)] = &[
 ];
 
 /// Crates that do cryptography, and the one folder that may import them.
-const CRYPTO_CRATES: &[&str] =
-    &["aes_gcm", "aws_lc_rs", "hkdf", "hmac", "sha2", "argon2", "rand", "rsa", "ring", "ed25519_dalek"];
+const CRYPTO_CRATES: &[&str] = &[
+    "aes_gcm",
+    "aws_lc_rs",
+    "hkdf",
+    "hmac",
+    "sha2",
+    "argon2",
+    "rand",
+    "rsa",
+    "ring",
+    "ed25519_dalek",
+    "jsonwebtoken",
+];
 
 const FILE_LINES_MAX: usize = 600;
 const README_LINES_MAX: usize = 150;

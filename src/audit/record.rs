@@ -153,6 +153,8 @@ pub enum IdentityType {
     AssumedRole,
     /// A federated user's session.
     FederatedUser,
+    /// Somebody whom an identity provider vouches for.
+    WebIdentityUser,
     /// A principal of another account.
     #[serde(rename = "AWSAccount")]
     AwsAccount,

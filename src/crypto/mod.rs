@@ -8,6 +8,7 @@ pub mod aead;
 pub mod digest;
 pub mod ecdsa;
 pub mod frame;
+pub mod jwt;
 pub mod kdf;
 pub mod password;
 pub mod random;

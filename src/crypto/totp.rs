@@ -12,9 +12,13 @@ const DIGITS: usize = 6;
 /// Whether `code` is the one that a device with this seed shows in this time step.
 #[must_use]
 pub fn is_code(seed: &SecretBytes, step: i64, code: &str) -> bool {
-    let Ok(step) = u64::try_from(step) else { return false };
-    let shown = hotp(seed, step) % 1_000_000;
-    format!("{shown:0width$}", width = DIGITS).as_bytes().ct_eq(code.as_bytes()).into()
+    u64::try_from(step).is_ok_and(|step| shown(seed, step).as_bytes().ct_eq(code.as_bytes()).into())
+}
+
+/// What a device with this seed shows in this time step: six digits.
+#[must_use]
+pub fn shown(seed: &SecretBytes, step: u64) -> String {
+    format!("{:0width$}", hotp(seed, step) % 1_000_000, width = DIGITS)
 }
 
 /// The truncated value of RFC 4226, section 5.3, before it is cut to digits.

@@ -15,6 +15,7 @@ mod name;
 mod oidc;
 mod permissions;
 mod role;
+mod session;
 mod user;
 
 pub use access_key::{ACCESS_KEYS_MAX, AccessKey, AccessKeyStatus, LastUsed};
@@ -28,4 +29,8 @@ pub use name::{GroupName, IamPath, MfaDeviceName, PolicyName, RoleName, UserName
 pub use oidc::{CLIENT_IDS_MAX, ClientId, Jwks, OidcProviderArn, OidcUrl, OpenIdConnectProvider};
 pub use permissions::{ATTACHED_POLICIES_MAX, IdentityPolicy, Permissions};
 pub use role::{MaxSessionDuration, Role, TrustPolicy};
+pub use session::{
+    EXPIRED_SESSION_DAYS, ExternalId, FederatedUserName, RoleSessionName, SESSION_POLICY_ARNS_MAX, Session,
+    SessionIssuer, SessionPolicies, SourceIdentity,
+};
 pub use user::User;

@@ -51,7 +51,7 @@ use crate::{
     kms::{CallError, Caller, Clock, Door, Kms, Secrets, Sinks, SystemClock},
     model::{AccountId, Days, PrincipalArn, Region, Tags, Timestamp},
     secret::SecretKey,
-    services::{artifacts::Artifacts, iam::Iam, organizations::Organizations, s3::S3},
+    services::{artifacts::Artifacts, iam::Iam, organizations::Organizations, s3::S3, sts::Sts},
     storage::{Batch, MemoryStorage, Meta, Snapshot, SqliteStorage, Storage, StorageError},
     world::{Change, RowChange, Settings, TABLES, World},
 };
@@ -293,6 +293,11 @@ impl Keystore {
     /// The identity management of this keystore.
     pub fn iam(&self) -> Iam<'_> {
         Iam::new(&self.door)
+    }
+
+    /// The token service of this keystore: temporary credentials.
+    pub fn sts(&self) -> Sts<'_> {
+        Sts::new(&self.door)
     }
 
     /// Sealing and opening artifacts under this keystore's keys, as `caller`.

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use super::{CallError, Caller, Principal};
 use crate::{
-    audit::{IdentityType, SessionContext, SessionIssuer, UserIdentity},
-    iam::{Identity, Permissions, PolicyArn},
-    model::{ErrorCode, PrincipalArn, PrincipalKind},
+    iam::{AccessKeyId, AccessKeyStatus, Identity, Permissions, PolicyArn, Session, SessionPolicies},
+    model::{ErrorCode, PrincipalArn, PrincipalKind, Timestamp},
     policy::{NamedPolicy, Policy, PrincipalFacts},
     world::World,
 };
@@ -17,6 +16,17 @@ pub(crate) struct Authenticated {
     identity: Option<Identity>,
     policies: Vec<AppliedPolicy>,
     boundary: Option<AppliedPolicy>,
+    temporary: Option<Temporary>,
+}
+
+/// What temporary credentials add to whoever holds them.
+pub(super) struct Temporary {
+    /// When they were issued.
+    pub(super) issued: Timestamp,
+    /// The session; none when a role was chosen directly, without AssumeRole.
+    pub(super) session: Option<Arc<Session>>,
+    /// The policies handed in for the session: none when nothing was, and then the layer is not there.
+    policies: Vec<AppliedPolicy>,
 }
 
 /// A policy that applies to the caller.
@@ -34,35 +44,81 @@ impl<'a> From<&'a AppliedPolicy> for NamedPolicy<'a> {
 
 impl Authenticated {
     /// Looks the caller up.
-    pub(super) fn look_up(world: &World, caller: &Caller) -> Result<Self, CallError> {
+    pub(super) fn look_up(world: &World, caller: &Caller, now: Timestamp) -> Result<Self, CallError> {
         let arn = match caller.principal() {
             Principal::Service(service) => {
                 return Ok(Self::without_policies(PrincipalFacts::service(service.principal())));
             }
+            // Who that is stands in the token, which AssumeRoleWithWebIdentity looks at; it can call nothing else.
+            Principal::WebIdentity(_) => {
+                return Ok(Self::without_policies(PrincipalFacts::federated("an identity provider")));
+            }
             Principal::Arn(arn) => arn,
         };
+        match caller.access_key() {
+            Some(id) if id.is_temporary() => Self::in_session(world, live_session(world, id, arn, now)?),
+            Some(id) => {
+                check_access_key(world, id, arn)?;
+                Self::by_name(world, arn, now)
+            }
+            None => Self::by_name(world, arn, now),
+        }
+    }
+
+    /// A root user, a user, or a role that is chosen directly.
+    fn by_name(world: &World, arn: &PrincipalArn, now: Timestamp) -> Result<Self, CallError> {
         if arn.kind() == PrincipalKind::Root && world.has_account(arn.account()) {
             return Ok(Self::without_policies(PrincipalFacts::new(arn.clone())));
         }
-        let identity = world.identity(arn).ok_or_else(|| {
-            CallError::new(
-                ErrorCode::InvalidClientTokenId,
-                "The security token included in the request is invalid.",
-            )
-            .explained(format!("there is no principal {arn} in this keystore"))
-        })?;
+        let unknown = || nobody(format!("there is no principal {arn} in this keystore"));
+        let identity = world.identity(arn).ok_or_else(unknown)?;
+        let directly = Temporary { issued: now, session: None, policies: Vec::new() };
+        let temporary = (arn.kind() == PrincipalKind::AssumedRole).then_some(directly);
+        Self::of_identity(world, arn, identity, temporary)
+    }
+
+    /// The holder of a session's credentials.
+    fn in_session(world: &World, session: Arc<Session>) -> Result<Self, CallError> {
+        let arn = session.principal.clone();
+        let policies = session_policies(world, session.policies.as_ref())?;
+        let temporary = Temporary { issued: session.issued, session: Some(Arc::clone(&session)), policies };
+        let Some(issuer) = &session.issuer else {
+            let facts = match arn.kind() {
+                PrincipalKind::FederatedUser => {
+                    PrincipalFacts::session(arn.clone(), PrincipalArn::root(arn.account()))
+                }
+                _ => PrincipalFacts::new(arn),
+            };
+            return Ok(Self { temporary: Some(temporary), ..Self::without_policies(facts) });
+        };
+        let identity = world
+            .identity(&issuer.arn)
+            .filter(|identity| *identity.id() == issuer.id)
+            .ok_or_else(|| nobody(format!("{} is gone, and its sessions with it", issuer.arn)))?;
+        Self::of_identity(world, &arn, identity, Some(temporary))
+    }
+
+    fn of_identity(
+        world: &World,
+        arn: &PrincipalArn,
+        identity: Identity,
+        temporary: Option<Temporary>,
+    ) -> Result<Self, CallError> {
         let facts = match arn.kind() {
-            PrincipalKind::AssumedRole => PrincipalFacts::session(arn.clone(), identity.arn()),
+            PrincipalKind::AssumedRole | PrincipalKind::FederatedUser => {
+                PrincipalFacts::session(arn.clone(), identity.arn())
+            }
             _ => PrincipalFacts::new(arn.clone()),
         };
         let facts = facts.with_unique_id(identity.id().as_str());
         let boundary = identity.boundary().map(|arn| managed(world, arn)).transpose()?;
-        Ok(Self { facts, policies: policies_of(world, &identity)?, boundary, identity: Some(identity) })
+        let policies = policies_of(world, &identity)?;
+        Ok(Self { facts, policies, boundary, identity: Some(identity), temporary })
     }
 
     /// A root user or a service: it has no policies and needs none.
     fn without_policies(facts: PrincipalFacts) -> Self {
-        Self { facts, identity: None, policies: Vec::new(), boundary: None }
+        Self { facts, identity: None, policies: Vec::new(), boundary: None, temporary: None }
     }
 
     pub(super) fn facts(&self) -> &PrincipalFacts {
@@ -82,6 +138,87 @@ impl Authenticated {
     pub(super) fn boundary(&self) -> Option<&AppliedPolicy> {
         self.boundary.as_ref()
     }
+
+    /// What the caller's temporary credentials say, if it came with such.
+    pub(super) fn temporary(&self) -> Option<&Temporary> {
+        self.temporary.as_ref()
+    }
+
+    /// The session whose credentials the caller came with.
+    pub(super) fn session(&self) -> Option<&Session> {
+        self.temporary.as_ref()?.session.as_deref()
+    }
+
+    /// The policies handed in for the caller's session.
+    pub(super) fn session_policies(&self) -> &[AppliedPolicy] {
+        self.temporary.as_ref().map_or(&[], |temporary| &temporary.policies)
+    }
+
+    /// The caller's tags: those of the user or role, and over them the session's.
+    pub(super) fn tags(&self) -> impl Iterator<Item = (&str, &str)> {
+        let of_session = || self.session().into_iter().flat_map(|session| session.tags.iter());
+        let of_identity = self.identity().into_iter().flat_map(|identity| identity.tags().iter());
+        let is_covered = move |key: &str| of_session().any(|(newer, _)| newer.eq_ignore_ascii_case(key));
+        of_identity.filter(move |(key, _)| !is_covered(key)).chain(of_session())
+    }
+}
+
+/// The session with this access key, if it is its holder who calls and it has not ended.
+fn live_session(
+    world: &World,
+    id: &AccessKeyId,
+    arn: &PrincipalArn,
+    now: Timestamp,
+) -> Result<Arc<Session>, CallError> {
+    let session = world
+        .identities()
+        .session(id)
+        .filter(|session| session.principal == *arn)
+        .ok_or_else(|| nobody(format!("there is no session {id} in this keystore")))?;
+    if session.has_expired(now) {
+        let message = "The security token included in the request is expired";
+        let why = format!("the session {id} ended at {}: make a new one", session.expires.to_rfc3339());
+        return Err(CallError::new(ErrorCode::ExpiredToken, message).explained(why));
+    }
+    Ok(Arc::clone(session))
+}
+
+/// Fails unless the access key is an active one of this user or root user.
+fn check_access_key(world: &World, id: &AccessKeyId, arn: &PrincipalArn) -> Result<(), CallError> {
+    let key = world
+        .identities()
+        .access_key(id)
+        .ok_or_else(|| nobody(format!("there is no access key {id} in this keystore")))?;
+    let of_caller = key.account == *arn.account()
+        && match &key.user {
+            Some(user) => arn.kind() == PrincipalKind::User && arn.name() == user.as_str(),
+            None => arn.kind() == PrincipalKind::Root,
+        };
+    match key.status {
+        _ if !of_caller => Err(nobody(format!("the access key {id} is not of {arn}"))),
+        AccessKeyStatus::Inactive => Err(nobody(format!("the access key {id} is inactive"))),
+        AccessKeyStatus::Active => Ok(()),
+    }
+}
+
+fn nobody(why: String) -> CallError {
+    CallError::new(
+        ErrorCode::InvalidClientTokenId,
+        "The security token included in the request is invalid.",
+    )
+    .explained(why)
+}
+
+/// The session policies as a layer.
+fn session_policies(
+    world: &World,
+    policies: Option<&SessionPolicies>,
+) -> Result<Vec<AppliedPolicy>, CallError> {
+    let Some(SessionPolicies { inline, managed: arns }) = policies else { return Ok(Vec::new()) };
+    let inline = inline
+        .iter()
+        .map(|inline| Ok(AppliedPolicy { name: "session policy".into(), policy: Arc::clone(inline.policy()) }));
+    inline.chain(arns.iter().map(|arn| managed(world, arn))).collect()
 }
 
 /// The policies of a user or role and of the user's groups.
@@ -124,59 +261,4 @@ fn managed(world: &World, arn: &PolicyArn) -> Result<AppliedPolicy, CallError> {
         .ok_or_else(|| CallError::internal(format!("the policy {arn} is attached and not there")))?;
     let document = &policy.default_version().document;
     Ok(AppliedPolicy { name: arn.to_string(), policy: Arc::clone(document.policy()) })
-}
-
-/// Who called, as the record says it; with what the look-up found, when it found somebody.
-pub(super) fn user_identity(caller: &Caller, found: Option<&Authenticated>) -> UserIdentity {
-    let arn = match caller.principal() {
-        Principal::Service(service) => {
-            return UserIdentity {
-                identity_type: Some(IdentityType::AwsService),
-                invoked_by: Some(service.principal().into()),
-                ..UserIdentity::default()
-            };
-        }
-        Principal::Arn(arn) => arn,
-    };
-    let identity = found.and_then(Authenticated::identity);
-    UserIdentity {
-        identity_type: Some(if found.is_some() { identity_type(arn) } else { IdentityType::Unknown }),
-        principal_id: principal_id(arn, identity),
-        arn: Some(arn.clone()),
-        account_id: Some(arn.account().clone()),
-        access_key_id: caller.access_key_id().map(str::to_owned),
-        user_name: (arn.kind() == PrincipalKind::User).then(|| arn.name().to_owned()),
-        session_context: identity
-            .filter(|_| arn.kind() == PrincipalKind::AssumedRole)
-            .and_then(session_context),
-        invoked_by: caller.via().map(|service| service.principal().into()),
-    }
-}
-
-fn identity_type(arn: &PrincipalArn) -> IdentityType {
-    match arn.kind() {
-        PrincipalKind::Root => IdentityType::Root,
-        PrincipalKind::User => IdentityType::IamUser,
-        PrincipalKind::AssumedRole | PrincipalKind::Role => IdentityType::AssumedRole,
-        PrincipalKind::FederatedUser => IdentityType::FederatedUser,
-    }
-}
-
-fn principal_id(arn: &PrincipalArn, identity: Option<&Identity>) -> Option<String> {
-    match (arn.kind(), identity) {
-        (PrincipalKind::Root, _) => Some(arn.account().to_string()),
-        (PrincipalKind::AssumedRole, Some(role)) => Some(format!("{}:{}", role.id(), arn.name())),
-        (_, identity) => identity.map(|identity| identity.id().to_string()),
-    }
-}
-
-fn session_context(role: &Identity) -> Option<SessionContext> {
-    let issuer = SessionIssuer {
-        issuer_type: "Role".into(),
-        principal_id: role.id().to_string(),
-        arn: role.arn(),
-        account_id: role.account().clone(),
-        user_name: role.name().to_string(),
-    };
-    Some(SessionContext { session_issuer: Some(issuer), ..SessionContext::default() })
 }

@@ -14,11 +14,13 @@ use super::{
 use crate::{
     audit::ResourceEntry,
     crypto::random::Random,
-    iam::{AccessKeyId, Identity, MfaDevice, MfaSerial},
-    model::{AccountId, AliasName, Arn, ErrorCode, KeyArn, KeyRef, KeyState, Tier, Timestamp},
+    iam::{AccessKeyId, Identity, MfaDevice, MfaSerial, Role, Session},
+    model::{
+        AccountId, AliasName, Arn, ErrorCode, KeyArn, KeyRef, KeyState, PrincipalArn, Tier, Timestamp,
+    },
     policy::{
         Action, Authorized, ConditionContext, Decision, GrantFacts, GrantOperation, NamedPolicy, Policy,
-        Request, Resource, decide, keeps_control,
+        PrincipalFacts, Request, Resource, decide, keeps_control,
     },
     secret::SecretBytes,
     world::{Key, World},
@@ -56,6 +58,17 @@ pub struct Call<'a> {
     pub(super) witness: Witness,
     /// What a call that is only asked about is supposed to bring along.
     pub(super) supposed: Option<&'a Supposed>,
+}
+
+/// Whose policy is the resource's own in a decision.
+#[derive(Clone, Copy)]
+enum RuledBy<'a> {
+    /// A key's policy, with its grants.
+    Key(&'a Key, &'a KeyConditions<'a>),
+    /// A role's trust policy; it decides on the caller, or on whom an identity provider vouches for.
+    Role(&'a Role, &'a PrincipalFacts),
+    /// There is none.
+    Nothing,
 }
 
 /// A decision on one (action, resource) pair; on a denial, why.
@@ -108,6 +121,29 @@ impl Call<'_> {
     /// Whether `code` is what this device shows in a time step.
     pub(crate) fn is_mfa_code(&self, device: &MfaDevice, step: i64, code: &str) -> bool {
         self.credentials.is_mfa_code(device, step, code)
+    }
+
+    /// Who calls, as messages say it.
+    pub(crate) fn caller_name(&self) -> &str {
+        self.authenticated.facts().name()
+    }
+
+    /// The caller's ARN; none for a service, and for who comes with an identity provider's token.
+    pub(crate) fn arn(&self) -> Option<&PrincipalArn> {
+        self.authenticated.facts().arn()
+    }
+
+    /// The session whose credentials the caller came with.
+    pub(crate) fn session(&self) -> Option<&Session> {
+        self.authenticated.session()
+    }
+
+    /// The caller's unique id, as `aws:userid` holds it.
+    pub(crate) fn user_id(&self) -> String {
+        let mut context = ConditionContext::new();
+        context.principal(self.authenticated.facts());
+        let id = context.get("aws:userid").and_then(|value| value.values().first());
+        id.cloned().unwrap_or_default()
     }
 
     /// The account whose keys and aliases a name without an account means.
@@ -252,7 +288,7 @@ impl Call<'_> {
         if key.tier == Tier::AwsManaged {
             resource = resource.aws_managed();
         }
-        self.judge(action, &resource, &context, Some((key, conditions)))
+        self.judge(action, &resource, &context, RuledBy::Key(key, conditions))
     }
 
     /// Asks whether the caller's identity policies allow `A` on no resource in particular: `*`.
@@ -274,7 +310,7 @@ impl Call<'_> {
     pub(super) fn judge_any(&self, action: &str, fill: impl FnOnce(&mut ConditionContext)) -> Judged {
         let mut context = conditions::global(self);
         fill(&mut context);
-        self.judge(action, &Resource::none(), &context, None)
+        self.judge(action, &Resource::none(), &context, RuledBy::Nothing)
     }
 
     /// Asks whether the caller may do `A` to something that is not a key: an alias, a bucket, an object.
@@ -308,7 +344,25 @@ impl Call<'_> {
         let mut context = conditions::global(self);
         conditions::of_owner(&mut context, &owner);
         fill(&mut context);
-        self.judge(action, &Resource::of_arn(arn, Some(owner)), &context, None)
+        self.judge(action, &Resource::of_arn(arn, Some(owner)), &context, RuledBy::Nothing)
+    }
+
+    /// Asks whether the caller may do `A`, which is a way to assume this role: the trust policy is the resource's. When it
+    /// is not the caller's own credentials that count but an identity provider's word, `subject` is whom that is about.
+    pub(crate) fn authorize_on_role<A: Action>(
+        &self,
+        role: &Role,
+        subject: Option<&PrincipalFacts>,
+        fill: impl FnOnce(&mut ConditionContext),
+    ) -> Result<Authorized<A>, CallError> {
+        let arn: Arn = role.arn().as_str().parse()?;
+        let resource = Resource::of_arn(&arn, Some(role.account.clone()));
+        let mut context = conditions::global(self);
+        conditions::of_owner(&mut context, &role.account);
+        context.resource_tags(&resource, role.tags.iter());
+        fill(&mut context);
+        let facts = subject.unwrap_or_else(|| self.authenticated.facts());
+        self.judge(A::NAME, &resource, &context, RuledBy::Role(role, facts)).permit()
     }
 
     /// Refuses principals of other accounts than the keystore's own: what concerns the keystore as a whole is not theirs.
@@ -339,24 +393,35 @@ impl Call<'_> {
         action: &str,
         resource: &Resource,
         context: &ConditionContext,
-        of_key: Option<(&Key, &KeyConditions<'_>)>,
+        ruled_by: RuledBy<'_>,
     ) -> Judged {
         let identity: Vec<NamedPolicy<'_>> = self.authenticated.policies().iter().map(Into::into).collect();
+        let session: Vec<NamedPolicy<'_>> =
+            self.authenticated.session_policies().iter().map(Into::into).collect();
         let supposed = self.supposed.map(|supposed| supposed.added_to(context, self.now));
         let context = supposed.as_ref().unwrap_or(context);
         let mut request = Request::new(self.authenticated.facts(), action, resource, context);
+        request.layers.session = &session;
         request.layers.identity = &identity;
         request.layers.boundary = self.authenticated.boundary().map(Into::into);
         let mut grants = Vec::new();
-        if let Some((key, conditions)) = of_key {
-            request.layers.resource = Some(key.policy.policy());
-            request.encryption_context = conditions.encryption_context;
-            request.child_grant = conditions.new_grant.map(CreateGrant::as_child);
-            grants = self.grants_to_consider(action, key, conditions);
+        match ruled_by {
+            RuledBy::Key(key, conditions) => {
+                request.layers.resource = Some(key.policy.policy());
+                request.encryption_context = conditions.encryption_context;
+                request.child_grant = conditions.new_grant.map(CreateGrant::as_child);
+                grants = self.grants_to_consider(action, key, conditions);
+            }
+            RuledBy::Role(role, subject) => {
+                request.layers.resource = Some(role.trust.policy());
+                request.principal = subject;
+            }
+            RuledBy::Nothing => {}
         }
         request.grants = &grants;
         let decision: Decision = decide(&request);
-        let why = self.see(&decision, &request, of_key.map(|(key, _)| key));
+        let key = if let RuledBy::Key(key, _) = ruled_by { Some(key) } else { None };
+        let why = self.see(&decision, &request, key);
         Judged { decision, why }
     }
 

@@ -1,6 +1,10 @@
 //! Who makes a call, and by which way it came.
 
-use crate::model::{AccountId, ParseError, PrincipalArn};
+use crate::{
+    iam::{AccessKeyId, Session},
+    model::{AccountId, ParseError, PrincipalArn},
+    world::World,
+};
 
 /// A service that calls KMS on somebody's behalf, or holds keys of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -49,12 +53,15 @@ pub enum Principal {
     Arn(PrincipalArn),
     /// A service on its own behalf.
     Service(Service),
+    /// Somebody who comes with an identity provider's token alone, to a role of this account.
+    WebIdentity(AccountId),
 }
 
 /// Who makes a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     principal: Principal,
+    access_key: Option<AccessKeyId>,
     via: Option<Service>,
     source_ip: String,
     user_agent: String,
@@ -66,7 +73,6 @@ pub struct Caller {
 struct Wire {
     request_id: String,
     secure_transport: bool,
-    access_key_id: Option<String>,
 }
 
 /// The name of the session in which a role acts when it is chosen directly, without AssumeRole.
@@ -78,6 +84,7 @@ impl Caller {
     pub fn local(principal: PrincipalArn) -> Self {
         Self {
             principal: Principal::Arn(principal),
+            access_key: None,
             via: None,
             source_ip: "127.0.0.1".into(),
             user_agent: concat!("keystead/", env!("CARGO_PKG_VERSION")).into(),
@@ -90,6 +97,7 @@ impl Caller {
     pub(crate) fn service(service: Service) -> Self {
         Self {
             principal: Principal::Service(service),
+            access_key: None,
             via: None,
             source_ip: service.principal().into(),
             user_agent: service.principal().into(),
@@ -105,13 +113,21 @@ impl Caller {
         user_agent: impl Into<String>,
         request_id: impl Into<String>,
     ) -> Self {
-        Self {
-            principal: Principal::Arn(principal),
-            via: None,
-            source_ip: source_ip.into(),
-            user_agent: user_agent.into(),
-            wire: Some(Wire { request_id: request_id.into(), secure_transport: false, access_key_id: None }),
-        }
+        Self::local(principal).arriving(source_ip, user_agent, request_id)
+    }
+
+    /// The same caller, coming over the network: from this address, by this program, as this request.
+    #[must_use]
+    pub fn arriving(
+        mut self,
+        source_ip: impl Into<String>,
+        user_agent: impl Into<String>,
+        request_id: impl Into<String>,
+    ) -> Self {
+        self.source_ip = source_ip.into();
+        self.user_agent = user_agent.into();
+        self.wire = Some(Wire { request_id: request_id.into(), secure_transport: false });
+        self
     }
 
     /// The same, when the connection was TLS.
@@ -123,12 +139,38 @@ impl Caller {
         self
     }
 
-    /// The same, when the request was signed with this access key.
+    /// The holder of a session's credentials.
     #[must_use]
-    pub fn with_access_key(mut self, access_key_id: impl Into<String>) -> Self {
-        if let Some(wire) = &mut self.wire {
-            wire.access_key_id = Some(access_key_id.into());
+    pub fn in_session(session: &Session) -> Self {
+        Self::local(session.principal.clone()).with_access_key(session.access_key.clone())
+    }
+
+    /// The holder of an access key: a user's, a root user's or a session's.
+    #[must_use]
+    pub fn of_access_key(world: &World, id: &AccessKeyId) -> Option<Self> {
+        let identities = world.identities();
+        if id.is_temporary() {
+            return Some(Self::in_session(identities.session(id)?));
         }
+        let key = identities.access_key(id)?;
+        let arn = match &key.user {
+            Some(name) => identities.user(&key.account, name)?.arn(),
+            None => PrincipalArn::root(&key.account),
+        };
+        Some(Self::local(arn).with_access_key(id.clone()))
+    }
+
+    /// Somebody without AWS credentials, who comes with an identity provider's token to a role of `account`.
+    #[must_use]
+    pub fn web_identity(account: AccountId) -> Self {
+        let principal = Principal::WebIdentity(account.clone());
+        Self { principal, ..Self::local(PrincipalArn::root(&account)) }
+    }
+
+    /// The same caller, who came with this access key. The door checks that it is good, and that it is the caller's.
+    #[must_use]
+    pub fn with_access_key(mut self, id: AccessKeyId) -> Self {
+        self.access_key = Some(id);
         self
     }
 
@@ -161,6 +203,7 @@ impl Caller {
     pub(crate) fn through(&self, service: Service) -> Self {
         Self {
             principal: self.principal.clone(),
+            access_key: self.access_key.clone(),
             via: Some(service),
             source_ip: service.principal().into(),
             user_agent: service.principal().into(),
@@ -172,12 +215,6 @@ impl Caller {
     #[must_use]
     pub fn request_id(&self) -> Option<&str> {
         self.wire.as_ref().map(|wire| wire.request_id.as_str())
-    }
-
-    /// The access key that the request was signed with.
-    #[must_use]
-    pub fn access_key_id(&self) -> Option<&str> {
-        self.wire.as_ref().and_then(|wire| wire.access_key_id.as_deref())
     }
 
     /// Whether the connection was TLS.
@@ -204,7 +241,7 @@ impl Caller {
     pub fn arn(&self) -> Option<&PrincipalArn> {
         match &self.principal {
             Principal::Arn(arn) => Some(arn),
-            Principal::Service(_) => None,
+            Principal::Service(_) | Principal::WebIdentity(_) => None,
         }
     }
 
@@ -214,7 +251,14 @@ impl Caller {
         match &self.principal {
             Principal::Arn(arn) => arn.account().clone(),
             Principal::Service(_) => AccountId::of_the_services(),
+            Principal::WebIdentity(account) => account.clone(),
         }
+    }
+
+    /// The access key the caller came with, if it came with one.
+    #[must_use]
+    pub fn access_key(&self) -> Option<&AccessKeyId> {
+        self.access_key.as_ref()
     }
 
     /// The service that calls on the principal's behalf.

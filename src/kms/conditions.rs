@@ -73,10 +73,27 @@ pub(super) fn global(call: &Call<'_>) -> ConditionContext {
             context.called_via(&[service.principal()]);
         }
     }
-    if let Some(identity) = call.authenticated.identity() {
-        context.principal_tags(identity.tags().iter());
-    }
+    of_session(&mut context, call);
     context
+}
+
+/// What follows from the caller's tags, and from temporary credentials.
+fn of_session(context: &mut ConditionContext, call: &Call<'_>) {
+    context.principal_tags(call.authenticated.tags());
+    let Some(temporary) = call.authenticated.temporary() else { return };
+    let session = temporary.session.as_deref();
+    let mfa = session.is_some_and(|session| session.mfa);
+    context.temporary_credentials(temporary.issued, mfa);
+    if mfa {
+        let age = call.now.as_millis().saturating_sub(temporary.issued.as_millis()) / 1000;
+        context.mfa_age(u64::try_from(age).unwrap_or_default());
+    }
+    if let Some(source) = session.and_then(|session| session.source_identity.as_ref()) {
+        context.set("aws:SourceIdentity", source.as_str());
+    }
+    if let Some(provider) = session.and_then(|session| session.provider.as_ref()) {
+        context.set("aws:FederatedProvider", provider.to_string());
+    }
 }
 
 /// `aws:ResourceAccount`.

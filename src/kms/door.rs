@@ -19,12 +19,13 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Call, CallError, CallOptions, Caller, Clock, Explanation, Operation, Outcome, Question,
-    authentication::{Authenticated, user_identity},
+    authentication::Authenticated,
     commit::{Committer, Entry, Head, STOPPED, Sinks},
     explanation::Witness,
     secrets::Secrets,
     service_keys::ServiceKey,
     tick,
+    user_identity::user_identity,
 };
 use crate::{
     audit::{
@@ -183,7 +184,7 @@ impl Door {
         if let Some(service) = question.via {
             caller = caller.through(service);
         }
-        let authenticated = Authenticated::look_up(&world, &caller)?;
+        let authenticated = Authenticated::look_up(&world, &caller, self.now(&world))?;
         let (now, mut random) = (self.now(&world), self.random());
         let mut call = Call {
             world: &world,
@@ -294,7 +295,7 @@ impl Door {
     pub(crate) fn check_exists(&self, caller: &Caller) -> Result<(), CallError> {
         let head = self.committer.lock();
         head.check()?;
-        Authenticated::look_up(head.world(), caller).map(|_| ())
+        Authenticated::look_up(head.world(), caller, self.now(head.world())).map(|_| ())
     }
 
     /// What time it is in the keystore.
@@ -350,7 +351,7 @@ impl Door {
     ) -> Decided<O> {
         let now = self.now(world);
         let mut random = self.random();
-        let authenticated = match Authenticated::look_up(world, caller) {
+        let authenticated = match Authenticated::look_up(world, caller, now) {
             Ok(authenticated) => authenticated,
             Err(error) => {
                 let record = self.record(world, caller, None, operation, now, random.as_mut());

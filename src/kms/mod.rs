@@ -36,6 +36,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 mod tick;
+mod user_identity;
 
 // The public interface is:
 pub use aliases::{AliasListEntry, CreateAlias, DeleteAlias, ListAliases, UpdateAlias};

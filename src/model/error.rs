@@ -65,6 +65,12 @@ pub enum ErrorCode {
     InvalidAuthenticationCode,
     /// The ciphertext is damaged, is not one of ours, or its encryption context differs.
     InvalidCiphertext,
+    /// The session has ended, or the token of an identity provider has.
+    ExpiredToken,
+    /// The identity provider's token is not to be believed.
+    InvalidIdentityToken,
+    /// The identity provider's token does not say what it must.
+    IdpRejectedClaim,
     /// The credentials name nobody.
     InvalidClientTokenId,
     /// A parameter of identity management that is not what it should be.
@@ -115,6 +121,9 @@ impl ErrorCode {
             Self::IamLimitExceeded => "LimitExceeded",
             Self::IamMalformedPolicyDocument => "MalformedPolicyDocument",
             Self::IamValidation => "ValidationError",
+            Self::ExpiredToken => "ExpiredTokenException",
+            Self::InvalidIdentityToken => "InvalidIdentityToken",
+            Self::IdpRejectedClaim => "IDPRejectedClaim",
             Self::IncorrectKey => "IncorrectKeyException",
             Self::KmsInternal => "KMSInternalException",
             Self::KmsInvalidState => "KMSInvalidStateException",

@@ -58,6 +58,12 @@ impl PrincipalArn {
         Self::compose(account, PrincipalKind::User, "iam", "user/", path_and_name)
     }
 
+    /// The federated user of this name. It must be well formed already.
+    #[must_use]
+    pub fn federated_user(account: &AccountId, name: &str) -> Self {
+        Self::compose(account, PrincipalKind::FederatedUser, "sts", "federated-user/", name)
+    }
+
     /// The role with this path and name, such as `team/trainer`, of `account`. Both must be well formed already.
     #[must_use]
     pub fn role(account: &AccountId, path_and_name: &str) -> Self {

@@ -12,6 +12,10 @@ pub trait Action {
     const NAME: &'static str;
 }
 
+/// An action that everybody may do and no policy can forbid: asking who one is, and showing an MFA code for a session
+/// ("Permissions for GetSessionToken", IAM user guide). Nothing that touches a key is one.
+pub(crate) trait AlwaysAllowed: Action {}
+
 /// The proof that `A` was allowed on one resource.
 ///
 /// It cannot be written down:
@@ -71,9 +75,17 @@ pub struct Authorized<A: Action> {
 }
 
 impl<A: Action> Authorized<A> {
-    /// INVARIANT: only `Decision::authorize` calls this, for an allowed decision on `A`.
+    /// INVARIANT: only `Decision::authorize` calls this, for an allowed decision on `A`, and `always`.
     pub(super) fn new(resource: String) -> Self {
         Self { resource, action: PhantomData }
+    }
+
+    /// The proof for an action that needs no permission.
+    pub(crate) fn always() -> Self
+    where
+        A: AlwaysAllowed,
+    {
+        Self::new("*".into())
     }
 
     /// The ARN of the resource on which `A` was allowed, or `*`.

@@ -36,6 +36,7 @@ mod value;
 
 // The public interface is:
 pub use actions::{needs_key, works_across_accounts};
+pub(crate) use authorized::AlwaysAllowed;
 pub use authorized::{Action, Authorized};
 pub use bound::{BoundPolicy, StoredBoundPolicy};
 pub use context::{ConditionContext, ContextValue};

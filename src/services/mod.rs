@@ -4,3 +4,4 @@ pub mod artifacts;
 pub mod iam;
 pub mod organizations;
 pub mod s3;
+pub mod sts;

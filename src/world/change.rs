@@ -75,6 +75,7 @@ pub(super) mod table {
     pub(in crate::world) const MANAGED_POLICY: &str = "managed-policy";
     pub(in crate::world) const ACCESS_KEY: &str = "access-key";
     pub(in crate::world) const MFA_DEVICE: &str = "mfa-device";
+    pub(in crate::world) const SESSION: &str = "session";
     pub(in crate::world) const OIDC_PROVIDER: &str = "oidc-provider";
     pub(in crate::world) const BUCKET: &str = "bucket";
     pub(in crate::world) const OBJECT: &str = "object";
@@ -94,6 +95,7 @@ pub const TABLES: &[&str] = &[
     table::ACCESS_KEY,
     table::MFA_DEVICE,
     table::OIDC_PROVIDER,
+    table::SESSION,
     table::BUCKET,
     table::OBJECT,
     table::SETTINGS,

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 
 use super::{
     change::{RowError, delete, put, read, table},
@@ -13,9 +13,9 @@ use super::{
 use crate::{
     iam::{
         AccessKey, AccessKeyId, AwsManagedPolicies, Group, GroupName, Identity, ManagedPolicy, MfaDevice,
-        MfaSerial, OidcProviderArn, OpenIdConnectProvider, PolicyArn, Role, RoleName, User, UserName,
+        MfaSerial, OidcProviderArn, OpenIdConnectProvider, PolicyArn, Role, RoleName, Session, User, UserName,
     },
-    model::{AccountId, PrincipalArn, PrincipalKind},
+    model::{AccountId, PrincipalArn, PrincipalKind, Timestamp},
     world::RowChange,
 };
 
@@ -29,6 +29,9 @@ pub struct Identities {
     access_keys: OrdMap<AccessKeyId, Arc<AccessKey>>,
     mfa_devices: OrdMap<MfaSerial, Arc<MfaDevice>>,
     providers: OrdMap<OidcProviderArn, Arc<OpenIdConnectProvider>>,
+    sessions: OrdMap<AccessKeyId, Arc<Session>>,
+    /// The sessions by when they end, soonest first. Derived.
+    session_ends: OrdSet<(Timestamp, AccessKeyId)>,
 }
 
 /// A change to what identity management holds.
@@ -62,6 +65,10 @@ pub enum IdentityChange {
     PutProvider(Box<OpenIdConnectProvider>),
     /// An OpenID Connect provider is gone.
     DeleteProvider(OidcProviderArn),
+    /// A session is made.
+    PutSession(Box<Session>),
+    /// A session is forgotten.
+    DeleteSession(AccessKeyId),
 }
 
 impl Identities {
@@ -163,6 +170,17 @@ impl Identities {
         self.providers.values()
     }
 
+    /// The session whose access key has this id, whether it has ended or not.
+    #[must_use]
+    pub fn session(&self, id: &AccessKeyId) -> Option<&Arc<Session>> {
+        self.sessions.get(id)
+    }
+
+    /// The sessions that ended before `moment`, the oldest first.
+    pub fn sessions_ended_before(&self, moment: Timestamp) -> impl Iterator<Item = &AccessKeyId> {
+        self.session_ends.iter().take_while(move |(end, _)| *end < moment).map(|(_, id)| id)
+    }
+
     /// The user or role with this ARN, or the role whose session this ARN names.
     #[must_use]
     pub fn find(&self, arn: &PrincipalArn) -> Option<Identity> {
@@ -213,6 +231,7 @@ impl Identities {
             .chain(put(&self.access_keys, IdentityChange::PutAccessKey))
             .chain(put(&self.mfa_devices, IdentityChange::PutMfaDevice))
             .chain(put(&self.providers, IdentityChange::PutProvider))
+            .chain(put(&self.sessions, IdentityChange::PutSession))
     }
 
     /// Makes one change.
@@ -248,6 +267,15 @@ impl Identities {
                 self.providers.insert(provider.arn.clone(), Arc::new(OpenIdConnectProvider::clone(provider)));
             }
             Change::DeleteProvider(arn) => drop(self.providers.remove(arn)),
+            Change::PutSession(session) => {
+                self.session_ends.insert((session.expires, session.access_key.clone()));
+                self.sessions.insert(session.access_key.clone(), Arc::new(Session::clone(session)));
+            }
+            Change::DeleteSession(id) => {
+                if let Some(session) = self.sessions.remove(id) {
+                    self.session_ends.remove(&(session.expires, id.clone()));
+                }
+            }
         }
     }
 }
@@ -275,6 +303,8 @@ impl IdentityChange {
             Self::DeleteMfaDevice(serial) => delete(table::MFA_DEVICE, serial.to_string()),
             Self::PutProvider(provider) => put(table::OIDC_PROVIDER, provider.arn.to_string(), provider),
             Self::DeleteProvider(arn) => delete(table::OIDC_PROVIDER, arn.to_string()),
+            Self::PutSession(session) => put(table::SESSION, session.access_key.to_string(), session),
+            Self::DeleteSession(id) => delete(table::SESSION, id.to_string()),
         }
     }
 
@@ -288,6 +318,7 @@ impl IdentityChange {
             table::ACCESS_KEY => Self::PutAccessKey(read(row)?),
             table::MFA_DEVICE => Self::PutMfaDevice(read(row)?),
             table::OIDC_PROVIDER => Self::PutProvider(read(row)?),
+            table::SESSION => Self::PutSession(read(row)?),
             _ => return Ok(None),
         }))
     }

@@ -23,7 +23,7 @@ pub(super) fn time_text(time: Timestamp) -> String {
     time.to_rfc3339().replace('Z', "+00:00")
 }
 
-fn time<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+pub(in crate::services) fn time<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&time_text(*time))
 }
 

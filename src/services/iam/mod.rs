@@ -11,7 +11,7 @@ mod groups;
 mod holder;
 mod inline;
 mod mfa;
-mod operation;
+pub(in crate::services) mod operation;
 mod roles;
 mod table;
 mod tags;
@@ -30,7 +30,9 @@ pub use roles::*;
 pub use table::OPERATIONS;
 pub use tags::*;
 pub use users::*;
-pub use value::{AssignmentStatus, AuthenticationCode, Description, PathPrefix, PolicyText, TagList};
+pub(in crate::services) use answer::time;
+pub(in crate::services) use operation::operations;
+pub use value::{AssignmentStatus, AuthenticationCode, Description, ParameterValue, PathPrefix, PolicyText, TagList};
 
 use crate::{
     iam::{PolicyName, RoleName, UserName},

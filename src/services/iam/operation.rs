@@ -29,6 +29,8 @@ pub enum Shape {
     List,
     /// Tags: keys and values.
     Tags,
+    /// ARNs of managed policies.
+    Arns,
 }
 
 /// One parameter of an operation.
@@ -56,6 +58,9 @@ pub trait IamOperation: Operation<Answer: Answer> + DeserializeOwned {
 
 /// An answer, which may hold a secret.
 pub trait Answer: Serialize {
+    /// The member that the secret belongs in, when that is not the whole answer.
+    const SECRET_WITHIN: &'static str = "";
+
     /// Takes the secret out.
     fn take_secret(&mut self) -> Option<NamedSecret> {
         None
@@ -103,7 +108,7 @@ pub struct OperationEntry {
 
 impl OperationEntry {
     /// The entry of an operation.
-    pub(super) const fn of<O: IamOperation>() -> Self {
+    pub(in crate::services) const fn of<O: IamOperation>() -> Self {
         Self { name: O::NAME, about: O::ABOUT, parameters: O::PARAMETERS, run: run::<O> }
     }
 
@@ -138,11 +143,12 @@ fn run<O: IamOperation>(
         (name, value @ Value::Array(_)) => json!({name: value, "IsTruncated": false}),
         (name, value) => json!({name: value}),
     };
-    Ok(Reply { body, within: O::RESULT, secret })
+    let within = if O::RESULT.is_empty() { <O::Answer as Answer>::SECRET_WITHIN } else { O::RESULT };
+    Ok(Reply { body, within, secret })
 }
 
 /// The parameters of an operation as audit records show them: names begin in lower case, and what was left out is absent.
-pub(super) fn request_parameters(operation: &impl Serialize) -> Value {
+pub(in crate::services) fn request_parameters(operation: &impl Serialize) -> Value {
     serde_json::to_value(operation).map_or(Value::Null, lower_camel)
 }
 
@@ -163,14 +169,14 @@ fn lower_first(name: &str) -> String {
 }
 
 /// A parameter whose shape its type tells.
-pub(super) const fn parameter<T: ParameterValue>(name: &'static str, help: &'static str) -> Parameter {
+pub(in crate::services) const fn parameter<T: ParameterValue>(name: &'static str, help: &'static str) -> Parameter {
     Parameter { name, shape: T::SHAPE, optional: T::OPTIONAL, help }
 }
 
 /// Declares operations: for each a type with AWS's parameters, the action that it needs, and its answer with the name
 /// under which that stands on the wire. What an operation does is its method `act`.
 macro_rules! operations {
-    ($(
+    (in $service:literal; $(
         $(#[doc = $about:expr])+
         $name:ident $($action:literal)? $access:ident -> $answer:ty as $result:literal {
             $($(#[doc = $help:expr])+ $field:ident $wire:literal: $type:ty,)*
@@ -185,7 +191,7 @@ macro_rules! operations {
             }
 
             impl $crate::policy::Action for $name {
-                const NAME: &'static str = concat!("iam:", $crate::services::iam::operation::operations!(@name $name $($action)?));
+                const NAME: &'static str = concat!($service, ":", $crate::services::iam::operation::operations!(@name $name $($action)?));
             }
 
             impl $crate::kms::Operation for $name {
@@ -193,7 +199,7 @@ macro_rules! operations {
                 type Answer = $answer;
                 const NAME: &'static str =
                     $crate::services::iam::operation::operations!(@name $name $($action)?);
-                const EVENT_SOURCE: &'static str = "iam.amazonaws.com";
+                const EVENT_SOURCE: &'static str = concat!($service, ".amazonaws.com");
                 const READ_ONLY: bool = $crate::services::iam::operation::operations!(@$access);
 
                 fn request_parameters(&self) -> ::serde_json::Value {
@@ -217,12 +223,15 @@ macro_rules! operations {
             }
         )+
     };
+    ($(#[doc = $about:expr])+ $name:ident $($rest:tt)+) => {
+        $crate::services::iam::operation::operations! { in "iam"; $(#[doc = $about])+ $name $($rest)+ }
+    };
     (@name $name:ident $action:literal) => { $action };
     (@name $name:ident) => { stringify!($name) };
     (@reads) => { true };
     (@writes) => { false };
 }
-pub(super) use operations;
+pub(in crate::services) use operations;
 
 #[cfg(test)]
 mod tests {

@@ -315,6 +315,7 @@ fn no_operation_is_done_for_somebody_without_permission() {
         (_, Shape::Flag) => json!(true),
         (_, Shape::List) => json!(["a"]),
         (_, Shape::Tags) => json!([{"Key": "a", "Value": "b"}]),
+        (_, Shape::Arns) => json!([{"arn": "arn:aws:iam::111122223333:policy/p"}]),
     };
     assert!(OPERATIONS.len() > 40);
     let mut names = std::collections::BTreeSet::new();

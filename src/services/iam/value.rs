@@ -15,8 +15,10 @@ use crate::{
 };
 
 /// A type that a parameter can have.
-pub(super) trait ParameterValue {
+pub trait ParameterValue {
+    /// How it is read from text.
     const SHAPE: Shape = Shape::Text;
+    /// Whether it may be left out.
     const OPTIONAL: bool = false;
 }
 
