@@ -21,6 +21,7 @@ mod explain;
 mod explanation;
 mod folder;
 mod global;
+mod iam;
 mod init;
 mod inspect;
 mod key;
@@ -78,6 +79,8 @@ enum Command {
     Key(key::Key),
     #[command(subcommand)]
     Alias(alias::Alias),
+    #[command(subcommand)]
+    Iam(iam::Iam),
     Encrypt(encrypt::Encrypt),
     Decrypt(decrypt::Decrypt),
     Inspect(inspect::Inspect),
@@ -117,6 +120,7 @@ impl Command {
             Self::Apply(command) => command.run(global),
             Self::Key(command) => command.run(global),
             Self::Alias(command) => command.run(global),
+            Self::Iam(command) => command.run(global),
             Self::Encrypt(command) => command.run(global),
             Self::Decrypt(command) => command.run(global),
             Self::Inspect(command) => command.run(global),

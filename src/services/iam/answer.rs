@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{
     iam::{
-        AccessKeyId, AccessKeyStatus, Group, GroupName, IamPath, IdentityPolicy, MfaSerial, PolicyArn,
-        PolicyName, Role, RoleName, UniqueId, User, UserName,
+        AccessKeyId, AccessKeyStatus, ClientId, Group, GroupName, IamPath, IdentityPolicy, MfaSerial,
+        OidcProviderArn, OpenIdConnectProvider, PolicyArn, PolicyName, Role, RoleName, UniqueId, User,
+        UserName, VersionId,
     },
     kms::shown,
     model::{PrincipalArn, Tags, Timestamp},
@@ -347,6 +348,192 @@ impl BoundaryDetail {
     fn of(arn: PolicyArn) -> Self {
         Self { permissions_boundary_type: "Policy", permissions_boundary_arn: arn }
     }
+}
+
+/// A managed policy.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct PolicyDetail {
+    /// Its name.
+    pub policy_name: PolicyName,
+    /// Its unique id.
+    pub policy_id: UniqueId,
+    /// Its ARN.
+    pub arn: PolicyArn,
+    /// Its path.
+    pub path: IamPath,
+    /// The version in force.
+    pub default_version_id: VersionId,
+    /// How many users, groups and roles it hangs on.
+    pub attachment_count: usize,
+    /// How many users and roles it bounds.
+    pub permissions_boundary_usage_count: usize,
+    /// Whether it can hang on somebody: always.
+    pub is_attachable: bool,
+    /// What it is for.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// When it was made.
+    #[serde(serialize_with = "time")]
+    pub create_date: Timestamp,
+    /// When its versions last changed.
+    #[serde(serialize_with = "time")]
+    pub update_date: Timestamp,
+    /// Its tags.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<TagList>,
+}
+
+impl Answer for PolicyDetail {}
+
+/// A version of a managed policy.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct PolicyVersionDetail {
+    /// What it says, unless it is only listed.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "some_document")]
+    pub document: Option<String>,
+    /// Its number.
+    pub version_id: VersionId,
+    /// Whether it is in force.
+    pub is_default_version: bool,
+    /// When it was made.
+    #[serde(serialize_with = "time")]
+    pub create_date: Timestamp,
+}
+
+impl Answer for PolicyVersionDetail {}
+
+/// A managed policy that hangs on somebody.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct AttachedPolicyDetail {
+    /// Its name.
+    pub policy_name: PolicyName,
+    /// Its ARN.
+    pub policy_arn: PolicyArn,
+}
+
+impl AttachedPolicyDetail {
+    pub(super) fn of(arn: &PolicyArn) -> Self {
+        Self { policy_name: arn.name().clone(), policy_arn: arn.clone() }
+    }
+}
+
+impl Answer for AttachedPolicyDetail {}
+
+/// Whom a managed policy hangs on.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct EntitiesOfPolicy {
+    /// Groups.
+    pub policy_groups: Vec<NamedEntity>,
+    /// Users.
+    pub policy_users: Vec<NamedEntity>,
+    /// Roles.
+    pub policy_roles: Vec<NamedEntity>,
+    /// Never: all are listed.
+    pub is_truncated: bool,
+}
+
+impl Answer for EntitiesOfPolicy {}
+
+/// A user, group or role by name and unique id.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct NamedEntity {
+    /// The user's name, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_name: Option<UserName>,
+    /// The user's unique id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<UniqueId>,
+    /// The group's name, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_name: Option<GroupName>,
+    /// The group's unique id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_id: Option<UniqueId>,
+    /// The role's name, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role_name: Option<RoleName>,
+    /// The role's unique id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role_id: Option<UniqueId>,
+}
+
+impl NamedEntity {
+    pub(super) fn user(user: &User) -> Self {
+        Self { user_name: Some(user.name.clone()), user_id: Some(user.id.clone()), ..Self::default() }
+    }
+
+    pub(super) fn group(group: &Group) -> Self {
+        Self { group_name: Some(group.name.clone()), group_id: Some(group.id.clone()), ..Self::default() }
+    }
+
+    pub(super) fn role(role: &Role) -> Self {
+        Self { role_name: Some(role.name.clone()), role_id: Some(role.id.clone()), ..Self::default() }
+    }
+}
+
+/// A new OpenID Connect provider.
+#[derive(Debug, Clone, Serialize)]
+pub struct NewProvider {
+    /// Its ARN.
+    #[serde(rename = "OpenIDConnectProviderArn")]
+    pub open_id_connect_provider_arn: OidcProviderArn,
+    /// Its tags.
+    #[serde(rename = "Tags", skip_serializing_if = "Option::is_none")]
+    pub tags: Option<TagList>,
+}
+
+impl Answer for NewProvider {}
+
+/// An OpenID Connect provider by its ARN.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ProviderArn {
+    /// The ARN.
+    pub arn: OidcProviderArn,
+}
+
+impl Answer for ProviderArn {}
+
+/// An OpenID Connect provider.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ProviderDetail {
+    /// Its address, without `https://`.
+    pub url: String,
+    /// The client ids that its tokens may be for.
+    #[serde(rename = "ClientIDList")]
+    pub client_id_list: Vec<ClientId>,
+    /// Whether its public keys were handed in; without them none of its tokens is believed.
+    pub custom_has_jwks: bool,
+    /// When it was made.
+    #[serde(serialize_with = "time")]
+    pub create_date: Timestamp,
+    /// Its tags.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tags: Option<TagList>,
+}
+
+impl ProviderDetail {
+    pub(super) fn of(provider: &OpenIdConnectProvider) -> Self {
+        Self {
+            url: provider.arn.url().without_scheme().into(),
+            client_id_list: provider.client_ids.iter().cloned().collect(),
+            custom_has_jwks: provider.jwks.is_some(),
+            create_date: provider.created,
+            tags: some_tags(&provider.tags),
+        }
+    }
+}
+
+impl Answer for ProviderDetail {}
+
+fn some_document<S: Serializer>(text: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    document(text.as_deref().unwrap_or_default(), serializer)
 }
 
 /// Tags, when there are any.

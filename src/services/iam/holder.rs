@@ -125,6 +125,16 @@ impl Holder {
         })
     }
 
+    /// The change that takes its boundary away.
+    pub(super) fn without_boundary(&self) -> Option<Change> {
+        let boundary = None;
+        Some(Change::Identity(match self {
+            Self::User(user) => IdentityChange::PutUser(Box::new(User { boundary, ..User::clone(user) })),
+            Self::Role(role) => IdentityChange::PutRole(Box::new(Role { boundary, ..Role::clone(role) })),
+            Self::Group(_) => return None,
+        }))
+    }
+
     /// Refuses to delete what policies still hang on.
     pub(super) fn refuse_unless_bare(&self) -> Result<(), CallError> {
         let permissions = self.permissions();

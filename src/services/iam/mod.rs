@@ -7,11 +7,14 @@
 mod access;
 mod access_keys;
 mod answer;
+mod attachments;
 mod groups;
 mod holder;
 mod inline;
+mod managed_policies;
 mod mfa;
 pub(in crate::services) mod operation;
+mod providers;
 mod roles;
 mod table;
 mod tags;
@@ -22,17 +25,22 @@ mod value;
 
 pub use access_keys::*;
 pub use answer::*;
+pub use attachments::*;
 pub use groups::*;
 pub use inline::*;
+pub use managed_policies::*;
 pub use mfa::*;
 pub use operation::{Answer, IamOperation, NamedSecret, OperationEntry, Parameter, Reply, Shape};
+pub use providers::*;
 pub use roles::*;
 pub use table::OPERATIONS;
 pub use tags::*;
 pub use users::*;
 pub(in crate::services) use answer::time;
 pub(in crate::services) use operation::operations;
-pub use value::{AssignmentStatus, AuthenticationCode, Description, ParameterValue, PathPrefix, PolicyText, TagList};
+pub use value::{
+    AssignmentStatus, AuthenticationCode, Description, ParameterValue, PathPrefix, PolicyScope, PolicyText, TagList,
+};
 
 use crate::{
     iam::{PolicyName, RoleName, UserName},

@@ -1,6 +1,6 @@
 //! The table of all operations of identity management.
 
-use super::{OperationEntry, access_keys::*, groups::*, inline::*, mfa::*, roles::*, tags::*, users::*};
+use super::*;
 
 /// All operations, by family.
 pub const OPERATIONS: &[OperationEntry] = &[
@@ -53,4 +53,36 @@ pub const OPERATIONS: &[OperationEntry] = &[
     OperationEntry::of::<DeleteVirtualMfaDevice>(),
     OperationEntry::of::<ListMfaDevices>(),
     OperationEntry::of::<ListVirtualMfaDevices>(),
+    OperationEntry::of::<AttachUserPolicy>(),
+    OperationEntry::of::<DetachUserPolicy>(),
+    OperationEntry::of::<ListAttachedUserPolicies>(),
+    OperationEntry::of::<AttachGroupPolicy>(),
+    OperationEntry::of::<DetachGroupPolicy>(),
+    OperationEntry::of::<ListAttachedGroupPolicies>(),
+    OperationEntry::of::<AttachRolePolicy>(),
+    OperationEntry::of::<DetachRolePolicy>(),
+    OperationEntry::of::<ListAttachedRolePolicies>(),
+    OperationEntry::of::<PutUserPermissionsBoundary>(),
+    OperationEntry::of::<DeleteUserPermissionsBoundary>(),
+    OperationEntry::of::<PutRolePermissionsBoundary>(),
+    OperationEntry::of::<DeleteRolePermissionsBoundary>(),
+    OperationEntry::of::<CreatePolicy>(),
+    OperationEntry::of::<GetPolicy>(),
+    OperationEntry::of::<DeletePolicy>(),
+    OperationEntry::of::<ListPolicies>(),
+    OperationEntry::of::<CreatePolicyVersion>(),
+    OperationEntry::of::<GetPolicyVersion>(),
+    OperationEntry::of::<DeletePolicyVersion>(),
+    OperationEntry::of::<ListPolicyVersions>(),
+    OperationEntry::of::<SetDefaultPolicyVersion>(),
+    OperationEntry::of::<ListEntitiesForPolicy>(),
+    OperationEntry::of::<TagPolicy>(),
+    OperationEntry::of::<UntagPolicy>(),
+    OperationEntry::of::<ListPolicyTags>(),
+    OperationEntry::of::<CreateOpenIdConnectProvider>(),
+    OperationEntry::of::<GetOpenIdConnectProvider>(),
+    OperationEntry::of::<ListOpenIdConnectProviders>(),
+    OperationEntry::of::<DeleteOpenIdConnectProvider>(),
+    OperationEntry::of::<AddClientIdToOpenIdConnectProvider>(),
+    OperationEntry::of::<RemoveClientIdFromOpenIdConnectProvider>(),
 ];

@@ -4,13 +4,15 @@ use serde_json::Value;
 
 use super::{
     access::{self, Asked},
+    managed_policies,
     operation::operations,
     value::TagList,
 };
 use crate::{
-    iam::{Role, RoleName, User, UserName},
+    iam::{ManagedPolicy, PolicyArn, Role, RoleName, User, UserName},
     kms::{Call, CallError, Outcome},
     model::{ErrorCode, TAGS_MAX, Tags},
+    policy::{Action, Authorized},
     world::{Change, IdentityChange},
 };
 
@@ -50,7 +52,9 @@ macro_rules! tagging {
                 let asked = Asked { request_tags: Some(self.tags.tags()), ..Asked::default() };
                 let (permitted, found) = $find(call, &self.$field, asked)?;
                 let tags = with(&found.tags, self.tags.tags())?;
-                let change = $put(Box::new($noun { tags, ..$noun::clone(&found) }));
+                let mut tagged = $noun::clone(&found);
+                tagged.tags = tags;
+                let change = $put(Box::new(tagged));
                 Ok(Outcome::answer(permitted, ()).changing(vec![Change::Identity(change)], Value::Null))
             }
         }
@@ -63,7 +67,9 @@ macro_rules! tagging {
                 for key in &self.tag_keys {
                     tags.remove(key);
                 }
-                let change = $put(Box::new($noun { tags, ..$noun::clone(&found) }));
+                let mut tagged = $noun::clone(&found);
+                tagged.tags = tags;
+                let change = $put(Box::new(tagged));
                 Ok(Outcome::answer(permitted, ()).changing(vec![Change::Identity(change)], Value::Null))
             }
         }
@@ -81,6 +87,18 @@ tagging!("user", UserName, user_name "UserName", TagUser UntagUser ListUserTags,
     access::user, User, IdentityChange::PutUser);
 tagging!("role", RoleName, role_name "RoleName", TagRole UntagRole ListRoleTags,
     access::role, Role, IdentityChange::PutRole);
+
+tagging!("managed policy", PolicyArn, policy_arn "PolicyArn", TagPolicy UntagPolicy ListPolicyTags,
+    find_policy, ManagedPolicy, IdentityChange::PutManagedPolicy);
+
+/// Finds a managed policy whose tags are meant; those of AWS have none to change.
+fn find_policy<A: Action>(
+    call: &mut Call<'_>,
+    arn: &PolicyArn,
+    asked: Asked<'_>,
+) -> Result<(Authorized<A>, ManagedPolicy), CallError> {
+    managed_policies::find_own(call, arn, asked)
+}
 
 /// These tags with others over them.
 fn with(tags: &Tags, more: &Tags) -> Result<Tags, CallError> {

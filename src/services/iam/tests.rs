@@ -339,3 +339,103 @@ fn no_operation_is_done_for_somebody_without_permission() {
         }
     }
 }
+
+#[test]
+fn a_managed_policy_lets_whom_it_hangs_on_and_a_boundary_cuts_down() {
+    let lab = Lab::new().unwrap();
+    let key = lab.key().unwrap();
+    let alice = lab.user("alice", &[]).unwrap();
+    let describes = || lab.kms().describe_key(&alice, DescribeKey { key_id: key.clone().into() }).is_ok();
+    let create = |name: &str, action: &str| {
+        let parameters = json!({"PolicyName": name, "PolicyDocument": allow(action)});
+        by_name(&lab, "CreatePolicy", parameters)
+    };
+    assert!(create("look", "kms:DescribeKey").is_ok() && create("fence", "kms:*").is_ok());
+    assert_eq!(code_of(create("LOOK", "kms:*")), ErrorCode::EntityAlreadyExists);
+    let (look, fence) = ("arn:aws:iam::111122223333:policy/look", "arn:aws:iam::111122223333:policy/fence");
+    let on_alice =
+        |operation: &str, arn: &str| by_name(&lab, operation, json!({"UserName": "alice", "PolicyArn": arn}));
+    let version =
+        |operation: &str, id: &str| by_name(&lab, operation, json!({"PolicyArn": look, "VersionId": id}));
+    assert_eq!(
+        code_of(on_alice("AttachUserPolicy", "arn:aws:iam::aws:policy/Nothing")),
+        ErrorCode::NoSuchEntity
+    );
+    let others = on_alice("AttachUserPolicy", "arn:aws:iam::444455556666:policy/look");
+    assert_eq!(code_of(others), ErrorCode::NoSuchEntity);
+    assert!(!describes());
+    on_alice("AttachUserPolicy", look).unwrap();
+    assert!(describes());
+
+    // A new version counts once it is in force.
+    let add = json!({"PolicyArn": look, "PolicyDocument": allow("kms:ListKeys")});
+    by_name(&lab, "CreatePolicyVersion", add).unwrap();
+    assert!(describes());
+    version("SetDefaultPolicyVersion", "v2").unwrap();
+    assert!(!describes());
+    assert_eq!(code_of(version("DeletePolicyVersion", "v2")), ErrorCode::DeleteConflict);
+    version("SetDefaultPolicyVersion", "v1").unwrap();
+
+    // The boundary must allow too, and gives nothing by itself.
+    let bound = |arn: &str| {
+        by_name(&lab, "PutUserPermissionsBoundary", json!({"UserName": "alice", "PermissionsBoundary": arn}))
+    };
+    bound("arn:aws:iam::aws:policy/AmazonS3FullAccess").unwrap();
+    assert!(!describes());
+    bound(fence).unwrap();
+    assert!(describes());
+    let delete = |arn: &str| by_name(&lab, "DeletePolicy", json!({"PolicyArn": arn}));
+    assert_eq!(code_of(delete(fence)), ErrorCode::DeleteConflict, "it bounds alice");
+    on_alice("DetachUserPolicy", look).unwrap();
+    assert_eq!(code_of(on_alice("DetachUserPolicy", look)), ErrorCode::NoSuchEntity);
+    assert!(!describes(), "a boundary alone allows nothing");
+    by_name(&lab, "DeleteUserPermissionsBoundary", json!({"UserName": "alice"})).unwrap();
+    delete(fence).unwrap();
+    assert_eq!(code_of(delete(look)), ErrorCode::DeleteConflict, "it has two versions");
+    version("DeletePolicyVersion", "v2").unwrap();
+    delete(look).unwrap();
+    assert_eq!(code_of(delete("arn:aws:iam::aws:policy/AdministratorAccess")), ErrorCode::AccessDenied);
+}
+
+#[test]
+fn a_boundary_can_be_demanded_of_whoever_makes_users() {
+    let lab = Lab::new().unwrap();
+    let fence = "arn:aws:iam::aws:policy/ReadOnlyAccess";
+    let policy = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "iam:CreateUser",
+        "Resource": "*", "Condition": {"StringEquals": {"iam:PermissionsBoundary": fence}}}]});
+    let hr = lab.user_with_policy("hr", &policy.to_string()).unwrap();
+    let iam = lab.keystore().iam();
+    let create = |boundary: Option<&str>| {
+        let permissions_boundary = boundary.map(|arn| arn.parse().unwrap());
+        iam.call(&hr, &CreateUser { permissions_boundary, ..CreateUser::new("new".parse().unwrap()) })
+    };
+    assert_eq!(code_of(create(None)), ErrorCode::AccessDenied);
+    assert_eq!(code_of(create(Some("arn:aws:iam::aws:policy/PowerUserAccess"))), ErrorCode::AccessDenied);
+    let made = create(Some(fence)).unwrap();
+    assert_eq!(made.permissions_boundary.unwrap().permissions_boundary_arn.to_string(), fence);
+}
+
+#[test]
+fn a_provider_is_known_by_its_address_and_its_client_ids() {
+    let lab = Lab::new().unwrap();
+    let create = || {
+        let parameters = json!({"Url": "https://token.example.com", "ClientIDList": ["keystead"],
+            "CustomJwks": "{\"keys\": []}"});
+        by_name(&lab, "CreateOpenIDConnectProvider", parameters)
+    };
+    let arn = create().unwrap()["OpenIDConnectProviderArn"].clone();
+    assert_eq!(code_of(create()), ErrorCode::EntityAlreadyExists);
+    let client = |operation: &str, id: &str| {
+        by_name(&lab, operation, json!({"OpenIDConnectProviderArn": arn, "ClientID": id}))
+    };
+    client("AddClientIDToOpenIDConnectProvider", "other").unwrap();
+    client("RemoveClientIDFromOpenIDConnectProvider", "keystead").unwrap();
+    let get = || by_name(&lab, "GetOpenIDConnectProvider", json!({"OpenIDConnectProviderArn": arn}));
+    let provider = get().unwrap();
+    assert_eq!(
+        (&provider["Url"], &provider["ClientIDList"]),
+        (&json!("token.example.com"), &json!(["other"]))
+    );
+    by_name(&lab, "DeleteOpenIDConnectProvider", json!({"OpenIDConnectProviderArn": arn})).unwrap();
+    assert_eq!(code_of(get()), ErrorCode::NoSuchEntity);
+}

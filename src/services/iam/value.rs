@@ -296,6 +296,31 @@ impl AssignmentStatus {
 
 impl ParameterValue for AssignmentStatus {}
 
+/// Whose managed policies are meant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PolicyScope {
+    /// Those of AWS and the account's own.
+    #[default]
+    All,
+    /// Those of AWS.
+    #[serde(rename = "AWS")]
+    Aws,
+    /// The account's own.
+    Local,
+}
+
+impl PolicyScope {
+    pub(super) fn admits(self, owner: Option<&AccountId>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Aws => owner.is_none(),
+            Self::Local => owner.is_some(),
+        }
+    }
+}
+
+impl ParameterValue for PolicyScope {}
+
 #[cfg(test)]
 impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for TagList {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
