@@ -17,6 +17,8 @@ mod operations;
 mod recovery;
 mod rewrap;
 mod seal;
+#[cfg(feature = "server")]
+mod signers;
 #[cfg(test)]
 mod tests;
 

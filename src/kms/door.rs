@@ -298,6 +298,12 @@ impl Door {
         Authenticated::look_up(head.world(), caller, self.now(head.world())).map(|_| ())
     }
 
+    /// What unwraps the secrets of credentials.
+    #[cfg(feature = "server")]
+    pub(super) fn credentials(&self) -> &super::secrets::Credentials {
+        &self.secrets.credentials
+    }
+
     /// What time it is in the keystore.
     pub(crate) fn time(&self) -> Timestamp {
         self.now(self.committer.lock().world())

@@ -31,6 +31,8 @@ mod rotation;
 mod secrets;
 mod service_event;
 mod service_keys;
+#[cfg(feature = "server")]
+mod signers;
 mod state;
 mod tags;
 #[cfg(test)]

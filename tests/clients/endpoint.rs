@@ -61,6 +61,13 @@ fn boto3_is_denied_every_operation_that_is_served() {
 }
 
 #[test]
+fn a_user_made_over_the_wire_signs_with_its_own_access_key() {
+    let mut command = keystead(&["exec", "--"]);
+    command.arg(python::interpreter()).arg("-I").arg(repository("tests/clients/iam.py"));
+    assert_eq!(run(&mut command).trim(), "done");
+}
+
+#[test]
 fn the_aws_command_leads_a_key_through_its_life() {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("plain"), b"weights").unwrap();

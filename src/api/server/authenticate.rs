@@ -11,8 +11,9 @@ use zeroize::Zeroizing;
 use crate::{
     api::sigv4::{self, Presented, Scope, Settings, SignatureError, SigningKeys},
     crypto::random::{Random, RandomError, SystemRandom},
+    iam::AccessKeyId,
     keystore::Keystore,
-    kms::Clock,
+    kms::{CallError, Clock},
     model::{AccountId, PrincipalArn, Region},
     secret::SecretBytes,
 };
@@ -124,7 +125,7 @@ impl Gatekeeper {
 
     fn signer(
         &self,
-        _keystore: &Keystore,
+        keystore: &Keystore,
         server_keys: &ServerKeys,
         service: Service,
         region: &Region,
@@ -135,20 +136,52 @@ impl Gatekeeper {
         check_scope(presented.scope(), service, region)?;
         presented.check_time(self.clock.now())?;
         let id = presented.access_key_id();
-        let found = server_keys.0.get(id);
-        let (name, secret) = found.map_or((NOBODY, &self.nobody), |(_, secret)| (id, secret));
-        let copied = || Ok::<_, SignatureError>(SecretBytes::from(secret.expose_secret()));
-        let key = self.keys.get(name, presented.scope(), copied)?;
+        let holder = Holder::find(keystore, server_keys, id)?;
+        // An id that nobody has is verified with the secret of nobody.
+        let name = if matches!(holder, Holder::Nobody) { NOBODY } else { id };
+        let key = self.keys.get(name, presented.scope(), || match &holder {
+            Holder::OfServer(_, secret) => Ok(SecretBytes::from(secret.expose_secret())),
+            Holder::OfKeystore(_, id) => keystore.secret_access_key(id).map_err(unknown),
+            Holder::Nobody => Ok(SecretBytes::from(self.nobody.expose_secret())),
+        })?;
         let verified = sigv4::verify(&presented, request, settings, &key);
-        match found {
-            None => Err(SignatureError::UnknownKey),
-            // A key that lasts has no session.
-            Some(_) if presented.session_token().is_some() => Err(SignatureError::UnknownKey),
-            Some((principal, _)) => {
-                verified.map(|()| Known { principal: principal.clone(), access_key_id: Some(id.to_owned()) })
+        match holder {
+            Holder::OfServer(principal, _) | Holder::OfKeystore(principal, _)
+                if presented.session_token().is_none() =>
+            {
+                verified.map(|()| Known { principal, access_key_id: Some(id.to_owned()) })
             }
+            // Nor has a key that lasts a session.
+            _ => Err(SignatureError::UnknownKey),
         }
     }
+}
+
+/// Who holds an access key.
+enum Holder<'k> {
+    /// Somebody whom the server has given it.
+    OfServer(PrincipalArn, &'k SecretBytes),
+    /// A user of the keystore, with an active one.
+    OfKeystore(PrincipalArn, AccessKeyId),
+    /// Nobody.
+    Nobody,
+}
+
+impl<'k> Holder<'k> {
+    fn find(keystore: &Keystore, server_keys: &'k ServerKeys, id: &str) -> Result<Self, SignatureError> {
+        if let Some((principal, secret)) = server_keys.0.get(id) {
+            return Ok(Self::OfServer(principal.clone(), secret));
+        }
+        let Ok(id) = id.parse::<AccessKeyId>() else { return Ok(Self::Nobody) };
+        let signer = keystore.signer(&id).map_err(unknown)?;
+        Ok(signer.map_or(Self::Nobody, |principal| Self::OfKeystore(principal, id)))
+    }
+}
+
+/// A keystore that has failed knows nobody.
+fn unknown(error: CallError) -> SignatureError {
+    tracing::error!(error = error.explanation(), "access keys cannot be looked up");
+    SignatureError::UnknownKey
 }
 
 fn check_scope(scope: &Scope, service: Service, region: &Region) -> Result<(), SignatureError> {

@@ -25,7 +25,7 @@ use crate::{
     api::{
         error::WireError,
         kms,
-        query::{QueryService, form::Form},
+        query::{QueryService, form::Form, iam},
         sigv4,
     },
     crypto::{
@@ -50,7 +50,7 @@ enum Wanted {
     /// An operation of KMS.
     Kms(String),
     /// An operation of a service with forms.
-    Query(QueryService, String, Form),
+    Query(QueryService, String, Arc<Form>),
     /// Nothing that there is.
     Unknown,
 }
@@ -74,6 +74,9 @@ impl Wanted {
     fn names(&self) -> (&'static str, &'static str) {
         match self {
             Self::Kms(operation) => ("kms", kms::known(operation).unwrap_or("unknown")),
+            Self::Query(QueryService::Iam, action, _) => {
+                ("iam", iam::find(action).map_or("unknown", |entry| entry.name))
+            }
             Self::Query(service, _, _) => (service.name(), "unknown"),
             Self::Unknown => ("unknown", "unknown"),
         }
@@ -159,7 +162,7 @@ fn wanted(parts: &Parts, body: &[u8]) -> Result<Wanted, WireError> {
     let service = form.get("Version").and_then(QueryService::of_version);
     let action = form.get("Action").map(str::to_owned);
     Ok(match (service, action) {
-        (Some(service), Some(action)) => Wanted::Query(service, action, form),
+        (Some(service), Some(action)) => Wanted::Query(service, action, Arc::new(form)),
         _ => Wanted::Unknown,
     })
 }
@@ -182,6 +185,19 @@ async fn call(
             let answer = pending.await;
             shared.metrics.waited(decided.elapsed());
             answer
+        }
+        Wanted::Query(QueryService::Iam, action, form) if iam::find(action).is_some() => {
+            let (form, request_id) = (Arc::clone(form), request_id.to_owned());
+            let action = action.clone();
+            // These are rare, and wait for their record on a thread that may.
+            let answered = tokio::task::spawn_blocking(move || {
+                let entry = iam::find(&action)?;
+                Some(iam::call(entry, keystore.iam(), &caller, &form, &request_id))
+            });
+            match answered.await {
+                Ok(Some(answer)) => answer.map(Bytes::from),
+                _ => Err(WireError::new("ServiceFailure", "").with_status(500)),
+            }
         }
         Wanted::Query(_, action, form) => {
             let version = form.get("Version").unwrap_or_default();
