@@ -129,7 +129,7 @@ impl Global {
         let caller = match self.caller()? {
             None => keystore.administrator(),
             // Whether there is such a caller is the door's question, so that the answer is recorded.
-            Some(name) => Caller::parse(&name, &keystore.settings()?.account)?,
+            Some(name) => keystore.named_caller(&name)?,
         };
         Ok((keystore, caller))
     }

@@ -30,12 +30,14 @@ mod keystore;
 mod list;
 mod output;
 mod progress;
+mod query;
 mod reference;
 mod s3;
 #[cfg(feature = "server")]
 mod serve;
 mod simulate;
 mod stream;
+mod sts;
 mod tiers;
 mod verify;
 
@@ -81,6 +83,8 @@ enum Command {
     Alias(alias::Alias),
     #[command(subcommand)]
     Iam(iam::Iam),
+    #[command(subcommand)]
+    Sts(sts::Sts),
     Encrypt(encrypt::Encrypt),
     Decrypt(decrypt::Decrypt),
     Inspect(inspect::Inspect),
@@ -121,6 +125,7 @@ impl Command {
             Self::Key(command) => command.run(global),
             Self::Alias(command) => command.run(global),
             Self::Iam(command) => command.run(global),
+            Self::Sts(command) => command.run(global),
             Self::Encrypt(command) => command.run(global),
             Self::Decrypt(command) => command.run(global),
             Self::Inspect(command) => command.run(global),

@@ -2,6 +2,7 @@
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 
 use zeroize::Zeroizing;
 
@@ -19,6 +20,12 @@ pub fn sha256(parts: &[&[u8]]) -> Sha256Digest {
         hash.update(part);
     }
     hash.finalize().into()
+}
+
+/// Whether two digests are the same, in constant time.
+#[must_use]
+pub fn equal(one: &Sha256Digest, other: &Sha256Digest) -> bool {
+    one.as_slice().ct_eq(other.as_slice()).into()
 }
 
 /// SHA-256 of bytes that come piece by piece.

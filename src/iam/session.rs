@@ -120,7 +120,9 @@ impl Session {
 
     /// The session tags that pass on to a role that is assumed from it.
     pub fn transitive_tags(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.tags.iter().filter(|(key, _)| self.transitive_tag_keys.iter().any(|one| one.eq_ignore_ascii_case(key)))
+        self.tags
+            .iter()
+            .filter(|(key, _)| self.transitive_tag_keys.iter().any(|one| one.eq_ignore_ascii_case(key)))
     }
 }
 

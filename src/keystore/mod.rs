@@ -328,7 +328,7 @@ impl Keystore {
     ///
     /// When the text names no principal, or one that is not in this keystore.
     pub fn caller(&self, name: &str) -> Result<Caller, CallError> {
-        let caller = Caller::parse(name, &self.door.settings().account)?;
+        let caller = self.named_caller(name)?;
         self.door.check_exists(&caller)?;
         Ok(caller)
     }

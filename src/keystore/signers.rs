@@ -1,12 +1,34 @@
-//! Access keys, for a server that verifies signatures.
+//! Access keys: whose they are, for the command line and for a server that verifies signatures.
 
 use super::Keystore;
-use crate::{iam::AccessKeyId, kms::CallError, model::PrincipalArn, secret::SecretBytes};
+use crate::{
+    iam::AccessKeyId,
+    kms::{CallError, Caller},
+    model::PrincipalArn,
+    secret::SecretBytes,
+};
 
 impl Keystore {
-    /// Whom an active access key belongs to.
-    pub(crate) fn signer(&self, access_key_id: &AccessKeyId) -> Result<Option<PrincipalArn>, CallError> {
-        self.door.signer(access_key_id)
+    /// The caller as a person names it: as [`Caller::parse`] has it, or by the id of an access key (`AKIA…`) or session
+    /// (`ASIA…`). Whether there is such a caller is the door's question.
+    ///
+    /// # Errors
+    ///
+    /// When the text names nobody.
+    pub fn named_caller(&self, name: &str) -> Result<Caller, CallError> {
+        match name.parse::<AccessKeyId>() {
+            Ok(id) => self.sts().caller(&id),
+            Err(_) => Ok(Caller::parse(name, &self.settings()?.account)?),
+        }
+    }
+
+    /// Whom an active access key belongs to; with a session token, whose session it is.
+    pub(crate) fn signer(
+        &self,
+        access_key_id: &AccessKeyId,
+        token: Option<&str>,
+    ) -> Result<Option<PrincipalArn>, CallError> {
+        self.door.signer(access_key_id, token)
     }
 
     /// The secret of an access key, to derive a signing key of it and drop it.

@@ -202,11 +202,8 @@ fn check_access_key(world: &World, id: &AccessKeyId, arn: &PrincipalArn) -> Resu
 }
 
 fn nobody(why: String) -> CallError {
-    CallError::new(
-        ErrorCode::InvalidClientTokenId,
-        "The security token included in the request is invalid.",
-    )
-    .explained(why)
+    CallError::new(ErrorCode::InvalidClientTokenId, "The security token included in the request is invalid.")
+        .explained(why)
 }
 
 /// The session policies as a layer.
@@ -215,9 +212,9 @@ fn session_policies(
     policies: Option<&SessionPolicies>,
 ) -> Result<Vec<AppliedPolicy>, CallError> {
     let Some(SessionPolicies { inline, managed: arns }) = policies else { return Ok(Vec::new()) };
-    let inline = inline
-        .iter()
-        .map(|inline| Ok(AppliedPolicy { name: "session policy".into(), policy: Arc::clone(inline.policy()) }));
+    let inline = inline.iter().map(|inline| {
+        Ok(AppliedPolicy { name: "session policy".into(), policy: Arc::clone(inline.policy()) })
+    });
     inline.chain(arns.iter().map(|arn| managed(world, arn))).collect()
 }
 

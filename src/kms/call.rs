@@ -15,9 +15,7 @@ use crate::{
     audit::ResourceEntry,
     crypto::random::Random,
     iam::{AccessKeyId, Identity, MfaDevice, MfaSerial, Role, Session},
-    model::{
-        AccountId, AliasName, Arn, ErrorCode, KeyArn, KeyRef, KeyState, PrincipalArn, Tier, Timestamp,
-    },
+    model::{AccountId, AliasName, Arn, ErrorCode, KeyArn, KeyRef, KeyState, PrincipalArn, Tier, Timestamp},
     policy::{
         Action, Authorized, ConditionContext, Decision, GrantFacts, GrantOperation, NamedPolicy, Policy,
         PrincipalFacts, Request, Resource, decide, keeps_control,

@@ -13,7 +13,8 @@ use super::{
 use crate::{
     iam::{
         AccessKey, AccessKeyId, AwsManagedPolicies, Group, GroupName, Identity, ManagedPolicy, MfaDevice,
-        MfaSerial, OidcProviderArn, OpenIdConnectProvider, PolicyArn, Role, RoleName, Session, User, UserName,
+        MfaSerial, OidcProviderArn, OpenIdConnectProvider, PolicyArn, Role, RoleName, Session, User,
+        UserName,
     },
     model::{AccountId, PrincipalArn, PrincipalKind, Timestamp},
     world::RowChange,

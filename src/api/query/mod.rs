@@ -3,7 +3,7 @@
 //! Source: "Making query requests" (IAM user guide) and the service models of IAM and STS.
 
 pub mod form;
-pub mod iam;
+pub mod operations;
 pub mod xml;
 
 /// A service that speaks it.

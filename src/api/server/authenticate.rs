@@ -73,7 +73,8 @@ pub(super) struct Service {
 /// A caller whose signature was verified.
 pub(super) struct Known {
     pub(super) principal: PrincipalArn,
-    pub(super) access_key_id: Option<String>,
+    /// The access key, when the keystore has it.
+    pub(super) access_key_id: Option<AccessKeyId>,
 }
 
 /// Verifies signatures.
@@ -136,7 +137,7 @@ impl Gatekeeper {
         check_scope(presented.scope(), service, region)?;
         presented.check_time(self.clock.now())?;
         let id = presented.access_key_id();
-        let holder = Holder::find(keystore, server_keys, id)?;
+        let holder = Holder::find(keystore, server_keys, id, presented.session_token())?;
         // An id that nobody has is verified with the secret of nobody.
         let name = if matches!(holder, Holder::Nobody) { NOBODY } else { id };
         let key = self.keys.get(name, presented.scope(), || match &holder {
@@ -146,13 +147,11 @@ impl Gatekeeper {
         })?;
         let verified = sigv4::verify(&presented, request, settings, &key);
         match holder {
-            Holder::OfServer(principal, _) | Holder::OfKeystore(principal, _)
-                if presented.session_token().is_none() =>
-            {
-                verified.map(|()| Known { principal, access_key_id: Some(id.to_owned()) })
+            Holder::OfServer(principal, _) => verified.map(|()| Known { principal, access_key_id: None }),
+            Holder::OfKeystore(principal, id) => {
+                verified.map(|()| Known { principal, access_key_id: Some(id) })
             }
-            // Nor has a key that lasts a session.
-            _ => Err(SignatureError::UnknownKey),
+            Holder::Nobody => Err(SignatureError::UnknownKey),
         }
     }
 }
@@ -161,19 +160,26 @@ impl Gatekeeper {
 enum Holder<'k> {
     /// Somebody whom the server has given it.
     OfServer(PrincipalArn, &'k SecretBytes),
-    /// A user of the keystore, with an active one.
+    /// Somebody of the keystore: a user with an active one, or whoever holds a session.
     OfKeystore(PrincipalArn, AccessKeyId),
     /// Nobody.
     Nobody,
 }
 
 impl<'k> Holder<'k> {
-    fn find(keystore: &Keystore, server_keys: &'k ServerKeys, id: &str) -> Result<Self, SignatureError> {
+    fn find(
+        keystore: &Keystore,
+        server_keys: &'k ServerKeys,
+        id: &str,
+        token: Option<&str>,
+    ) -> Result<Self, SignatureError> {
         if let Some((principal, secret)) = server_keys.0.get(id) {
-            return Ok(Self::OfServer(principal.clone(), secret));
+            // A key that lasts has no session.
+            let by_server = Self::OfServer(principal.clone(), secret);
+            return Ok(if token.is_none() { by_server } else { Self::Nobody });
         }
         let Ok(id) = id.parse::<AccessKeyId>() else { return Ok(Self::Nobody) };
-        let signer = keystore.signer(&id).map_err(unknown)?;
+        let signer = keystore.signer(&id, token).map_err(unknown)?;
         Ok(signer.map_or(Self::Nobody, |principal| Self::OfKeystore(principal, id)))
     }
 }

@@ -25,7 +25,7 @@ use crate::{
     api::{
         error::WireError,
         kms,
-        query::{QueryService, form::Form, iam},
+        query::{QueryService, form::Form, operations},
         sigv4,
     },
     crypto::{
@@ -34,6 +34,7 @@ use crate::{
     },
     keystore::Keystore,
     kms::Caller,
+    model::{AccountId, PrincipalArn},
 };
 
 /// The longest body of a request.
@@ -74,10 +75,9 @@ impl Wanted {
     fn names(&self) -> (&'static str, &'static str) {
         match self {
             Self::Kms(operation) => ("kms", kms::known(operation).unwrap_or("unknown")),
-            Self::Query(QueryService::Iam, action, _) => {
-                ("iam", iam::find(action).map_or("unknown", |entry| entry.name))
+            Self::Query(service, action, _) => {
+                (service.name(), operations::find(*service, action).map_or("unknown", |entry| entry.name))
             }
-            Self::Query(service, _, _) => (service.name(), "unknown"),
             Self::Unknown => ("unknown", "unknown"),
         }
     }
@@ -186,13 +186,13 @@ async fn call(
             shared.metrics.waited(decided.elapsed());
             answer
         }
-        Wanted::Query(QueryService::Iam, action, form) if iam::find(action).is_some() => {
+        Wanted::Query(service, action, form) if operations::find(*service, action).is_some() => {
             let (form, request_id) = (Arc::clone(form), request_id.to_owned());
-            let action = action.clone();
+            let (service, action) = (*service, action.clone());
             // These are rare, and wait for their record on a thread that may.
             let answered = tokio::task::spawn_blocking(move || {
-                let entry = iam::find(&action)?;
-                Some(iam::call(entry, keystore.iam(), &caller, &form, &request_id))
+                let entry = operations::find(service, &action)?;
+                Some(operations::call(service, entry, keystore.iam(), &caller, &form, &request_id))
             });
             match answered.await {
                 Ok(Some(answer)) => answer.map(Bytes::from),
@@ -231,6 +231,13 @@ fn authenticated(
         headers: &headers,
         body_sha256: sha256(&[body]),
     };
+    if let Some(account) = web_identity_account(wanted) {
+        return Ok(Caller::web_identity(account).arriving(
+            peer.ip().to_string(),
+            user_agent(parts),
+            request_id,
+        ));
+    }
     let of_call = |error| WireError::of_call(&error, protocol);
     let region = keystore.settings().map_err(of_call)?.region;
     let known = shared.gatekeeper.caller(keystore, wanted.service(), &region, &request).map_err(|error| {
@@ -241,17 +248,30 @@ fn authenticated(
     if shared.gatekeeper.admits_anybody() {
         control::ensure_account(keystore, known.principal.account()).map_err(of_call)?;
     }
-    let user_agent: String = header_text(&parts.headers, header::USER_AGENT)
+    let caller = Caller::remote(known.principal, peer.ip().to_string(), user_agent(parts), request_id);
+    Ok(match known.access_key_id {
+        Some(id) => caller.with_access_key(id),
+        None => caller,
+    })
+}
+
+/// The account of the role that a request wants to assume by an identity provider's word: that comes without a signature,
+/// for its sender has no AWS credentials.
+fn web_identity_account(wanted: &Wanted) -> Option<AccountId> {
+    let Wanted::Query(QueryService::Sts, action, form) = wanted else { return None };
+    let role: PrincipalArn =
+        form.get("RoleArn").filter(|_| action == "AssumeRoleWithWebIdentity")?.parse().ok()?;
+    Some(role.account().clone())
+}
+
+/// The program that sent a request, at most [`USER_AGENT_BYTES_MAX`] of its name.
+fn user_agent(parts: &Parts) -> String {
+    header_text(&parts.headers, header::USER_AGENT)
         .unwrap_or_default()
         .chars()
         .scan(0, |bytes, character| {
             *bytes += character.len_utf8();
             (*bytes <= USER_AGENT_BYTES_MAX).then_some(character)
         })
-        .collect();
-    let caller = Caller::remote(known.principal, peer.ip().to_string(), user_agent, request_id);
-    Ok(match known.access_key_id {
-        Some(id) => caller.with_access_key(id),
-        None => caller,
-    })
+        .collect()
 }

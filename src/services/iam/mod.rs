@@ -24,22 +24,23 @@ mod users;
 mod value;
 
 pub use access_keys::*;
+pub(in crate::services) use answer::time;
 pub use answer::*;
 pub use attachments::*;
 pub use groups::*;
 pub use inline::*;
 pub use managed_policies::*;
 pub use mfa::*;
+pub(in crate::services) use operation::operations;
 pub use operation::{Answer, IamOperation, NamedSecret, OperationEntry, Parameter, Reply, Shape};
 pub use providers::*;
 pub use roles::*;
 pub use table::OPERATIONS;
 pub use tags::*;
 pub use users::*;
-pub(in crate::services) use answer::time;
-pub(in crate::services) use operation::operations;
 pub use value::{
-    AssignmentStatus, AuthenticationCode, Description, ParameterValue, PathPrefix, PolicyScope, PolicyText, TagList,
+    AssignmentStatus, AuthenticationCode, Description, ParameterValue, PathPrefix, PolicyScope, PolicyText,
+    TagList,
 };
 
 use crate::{

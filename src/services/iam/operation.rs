@@ -169,7 +169,10 @@ fn lower_first(name: &str) -> String {
 }
 
 /// A parameter whose shape its type tells.
-pub(in crate::services) const fn parameter<T: ParameterValue>(name: &'static str, help: &'static str) -> Parameter {
+pub(in crate::services) const fn parameter<T: ParameterValue>(
+    name: &'static str,
+    help: &'static str,
+) -> Parameter {
     Parameter { name, shape: T::SHAPE, optional: T::OPTIONAL, help }
 }
 

@@ -222,14 +222,18 @@ impl PassedOn {
         let mut all = self.tags.clone();
         for (key, value) in asked.into_iter().flat_map(|list| list.tags().iter()) {
             if self.tags.iter().any(|(passed, _)| passed.eq_ignore_ascii_case(key)) {
-                let message = format!("The session tag {key} is transitive in the calling session and cannot be overridden.");
+                let message = format!(
+                    "The session tag {key} is transitive in the calling session and cannot be overridden."
+                );
                 return Err(invalid(message));
             }
             all.set(key, value).map_err(|error| invalid(error.to_string()))?;
         }
         let mut transitive: BTreeSet<String> = transitive.unwrap_or_default().iter().cloned().collect();
         if let Some(unknown) = transitive.iter().find(|key| all.get(key).is_none()) {
-            return Err(invalid(format!("The transitive tag key {unknown} is not a key of the session tags.")));
+            return Err(invalid(format!(
+                "The transitive tag key {unknown} is not a key of the session tags."
+            )));
         }
         transitive.extend(self.tags.iter().map(|(key, _)| key.to_owned()));
         Ok(SessionTags { all, transitive })

@@ -54,7 +54,10 @@ impl Answer for AccessKeyInfo {}
 impl GetCallerIdentity {
     fn act(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
         let arn = call.arn().cloned().ok_or_else(|| {
-            CallError::new(ErrorCode::InvalidClientTokenId, "The security token included in the request is invalid.")
+            CallError::new(
+                ErrorCode::InvalidClientTokenId,
+                "The security token included in the request is invalid.",
+            )
         })?;
         let user_id = call.user_id();
         let answer = CallerIdentity { user_id, account: arn.account().clone(), arn };
@@ -68,7 +71,9 @@ impl GetAccessKeyInfo {
         let identities = call.world().identities();
         let account = match identities.access_key(&self.access_key_id) {
             Some(key) => Some(key.account.clone()),
-            None => identities.session(&self.access_key_id).map(|session| session.principal.account().clone()),
+            None => {
+                identities.session(&self.access_key_id).map(|session| session.principal.account().clone())
+            }
         };
         let account = account.ok_or_else(|| {
             CallError::new(ErrorCode::IamValidation, "Access Key ID is not found in this keystore.")

@@ -83,13 +83,15 @@ impl GetFederationToken {
         if !tags.is_empty() {
             let _permitted = call.authorize_on_with::<TagSession>(arn.as_str(), account.clone(), fill)?;
         }
-        let policies = session_policies::read(call, &account, self.policy.as_ref(), self.policy_arns.as_ref())?;
+        let policies =
+            session_policies::read(call, &account, self.policy.as_ref(), self.policy_arns.as_ref())?;
         let policies = match policies {
             Some(policies) => policies,
             None => allowing_nothing()?,
         };
         let seconds = user_seconds(principal.kind(), self.duration_seconds);
-        let new = NewSession { policies: Some(policies), tags, ..NewSession::plain(arn.clone(), issuer, seconds) };
+        let new =
+            NewSession { policies: Some(policies), tags, ..NewSession::plain(arn.clone(), issuer, seconds) };
         let (credentials, changes) = issue(call, new)?;
         let user = FederatedUser { federated_user_id: format!("{account}:{}", self.name), arn };
         let elements = json!({"credentials": credentials.recorded(), "federatedUser":

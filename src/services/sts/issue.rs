@@ -9,7 +9,8 @@ use super::super::iam::{NamedSecret, time};
 use crate::{
     crypto::digest::sha256,
     iam::{
-        AccessKeyId, EXPIRED_SESSION_DAYS, OidcProviderArn, Session, SessionIssuer, SessionPolicies, SourceIdentity,
+        AccessKeyId, EXPIRED_SESSION_DAYS, OidcProviderArn, Session, SessionIssuer, SessionPolicies,
+        SourceIdentity,
     },
     kms::{Call, CallError},
     model::{PrincipalArn, Tags, Timestamp},
@@ -106,6 +107,7 @@ pub(super) fn issue(call: &mut Call<'_>, new: NewSession) -> Result<(Credentials
     let mut changes: Vec<Change> =
         forgotten.map(|id| Change::Identity(IdentityChange::DeleteSession(id.clone()))).collect();
     changes.push(Change::Identity(IdentityChange::PutSession(Box::new(session))));
-    let credentials = Credentials { access_key_id: id, secret_access_key, session_token, expiration: expires };
+    let credentials =
+        Credentials { access_key_id: id, secret_access_key, session_token, expiration: expires };
     Ok((credentials, changes))
 }

@@ -28,7 +28,10 @@ pub(super) fn take(
         }
     };
     let mut device = own_device(call, serial).ok_or_else(|| {
-        denied("MultiFactorAuthentication failed, unable to validate MFA code.", "it is no device of the caller's")
+        denied(
+            "MultiFactorAuthentication failed, unable to validate MFA code.",
+            "it is no device of the caller's",
+        )
     })?;
     let unassigned = device.clone();
     let now = call.now();

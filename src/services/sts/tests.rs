@@ -10,8 +10,8 @@ use crate::{
     model::{ErrorCode, KeyArn, PrincipalArn},
     secret::SecretBytes,
     services::iam::{
-        CreateOpenIdConnectProvider, CreateRole, CreateVirtualMfaDevice, DeleteRole, DeleteRolePolicy, EnableMfaDevice,
-        UpdateAssumeRolePolicy, UpdateRole,
+        CreateOpenIdConnectProvider, CreateRole, CreateVirtualMfaDevice, DeleteRole, DeleteRolePolicy,
+        EnableMfaDevice, UpdateAssumeRolePolicy, UpdateRole,
     },
     testing::Lab,
 };
@@ -97,7 +97,8 @@ fn a_role_is_assumed_by_whom_both_sides_let() {
     assert_eq!(scene.describe(&alice), Err(DENIED));
     assert_eq!(code(scene.assume(&bob, json!({}))), DENIED);
     // Named in the trust policy, bob needs no identity policy; alice is not named any more.
-    let names_bob = json!({"Effect": "Allow", "Principal": {"AWS": bob.arn().unwrap()}, "Action": "sts:AssumeRole"});
+    let names_bob =
+        json!({"Effect": "Allow", "Principal": {"AWS": bob.arn().unwrap()}, "Action": "sts:AssumeRole"});
     scene.set_trust(names_bob);
     assert!(scene.assume(&bob, json!({})).is_ok());
     assert_eq!(code(scene.assume(&alice, json!({}))), DENIED);
@@ -387,7 +388,8 @@ fn an_identity_providers_word_opens_a_role_while_it_is_good() {
     let provider = "arn:aws:iam::111122223333:oidc-provider/id.example.com";
     let scene = Scene::delegating();
     let issuer = Provider::new();
-    let create = json!({"Url": "https://id.example.com", "ClientIDList": ["keystead"], "JsonWebKeySet": issuer.jwks});
+    let create =
+        json!({"Url": "https://id.example.com", "ClientIDList": ["keystead"], "JsonWebKeySet": issuer.jwks});
     let (iam, admin) = (scene.lab.keystore().iam(), scene.lab.admin());
     iam.call(&admin, &request::<CreateOpenIdConnectProvider>(create)).unwrap();
     scene.set_trust(json!({"Effect": "Allow", "Principal": {"Federated": provider},
@@ -395,7 +397,8 @@ fn an_identity_providers_word_opens_a_role_while_it_is_good() {
         "Condition": {"StringEquals": {"id.example.com:sub": "runner-7", "id.example.com:aud": "keystead"}}}));
     let now = scene.lab.keystore().time().as_millis() / 1000;
     let claims = |more: Value| {
-        let mut claims = json!({"iss": "https://id.example.com", "sub": "runner-7", "aud": "keystead", "exp": now + 300});
+        let mut claims =
+            json!({"iss": "https://id.example.com", "sub": "runner-7", "aud": "keystead", "exp": now + 300});
         claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         claims
     };

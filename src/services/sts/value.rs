@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::super::iam::{ParameterValue, Shape};
 use crate::{
     crypto::jwt::TOKEN_BYTES_MAX,
-    iam::{ExternalId, FederatedUserName, PolicyArn, RoleSessionName, SESSION_POLICY_ARNS_MAX, SourceIdentity},
+    iam::{
+        ExternalId, FederatedUserName, PolicyArn, RoleSessionName, SESSION_POLICY_ARNS_MAX, SourceIdentity,
+    },
     model::{ParseError, PrincipalArn},
 };
 

@@ -137,8 +137,10 @@ impl Subject {
     /// Believes a token: it is signed by a provider of this account, for one of its clients, and good now.
     fn of_token(call: &Call<'_>, token: &WebIdentityToken, account: &AccountId) -> Result<Self, CallError> {
         let provider = provider_of(call, token, account)?;
-        let keys = provider.jwks.as_ref().ok_or_else(|| invalid("the provider has no key set: give it one"))?;
-        let claims = jwt::verify(token.as_str(), keys.as_str()).map_err(|error| invalid(error.to_string()))?;
+        let keys =
+            provider.jwks.as_ref().ok_or_else(|| invalid("the provider has no key set: give it one"))?;
+        let claims =
+            jwt::verify(token.as_str(), keys.as_str()).map_err(|error| invalid(error.to_string()))?;
         check_times(&claims, call.now().as_millis().div_euclid(1000))?;
         let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
         let audience = audience(&claims, &provider)?;
@@ -152,7 +154,15 @@ impl Subject {
             .map_err(|error: crate::model::ParseError| rejected(error.to_string()))?;
         let (tags, transitive_tag_keys) = session_tags(&claims)?;
         let provider = provider.arn.clone();
-        Ok(Self { provider, subject, audience, authentication_methods, tags, transitive_tag_keys, source_identity })
+        Ok(Self {
+            provider,
+            subject,
+            audience,
+            authentication_methods,
+            tags,
+            transitive_tag_keys,
+            source_identity,
+        })
     }
 
     fn fill(&self, context: &mut ConditionContext) {
@@ -177,7 +187,8 @@ fn provider_of<'w>(
     token: &WebIdentityToken,
     account: &AccountId,
 ) -> Result<&'w OpenIdConnectProvider, CallError> {
-    let named = jwt::unverified_issuer(token.as_str()).ok_or_else(|| invalid("it is no JSON Web Token with an `iss`"))?;
+    let named = jwt::unverified_issuer(token.as_str())
+        .ok_or_else(|| invalid("it is no JSON Web Token with an `iss`"))?;
     let url: OidcUrl = named.trim_end_matches('/').parse().map_err(|_| no_provider(&named))?;
     let arn = OidcProviderArn::new(account.clone(), url);
     let provider = call.world().identities().provider(&arn);

@@ -1,4 +1,5 @@
-//! IAM over the query protocol: the table of operations that `keystead iam` has too, fed from a form.
+//! IAM and STS over the query protocol: the tables of operations that `keystead iam` and `keystead sts` have too, fed from
+//! a form.
 
 use serde_json::{Map, Value, json};
 
@@ -6,21 +7,29 @@ use super::{QueryService, form::Form, xml};
 use crate::{
     api::error::{Protocol, WireError},
     kms::Caller,
-    services::iam::{Iam, OPERATIONS, OperationEntry, Parameter, Reply, Shape},
+    services::{
+        iam::{self, Iam, OperationEntry, Parameter, Reply, Shape},
+        sts,
+    },
 };
 
 /// The operation of this name.
 #[must_use]
-pub fn find(action: &str) -> Option<&'static OperationEntry> {
-    OPERATIONS.iter().find(|entry| entry.name == action)
+pub fn find(service: QueryService, action: &str) -> Option<&'static OperationEntry> {
+    let operations = match service {
+        QueryService::Iam => iam::OPERATIONS,
+        QueryService::Sts => sts::OPERATIONS,
+    };
+    operations.iter().find(|entry| entry.name == action)
 }
 
 /// Makes the call that a form asks for and writes its answer. It waits for the audit record.
 ///
 /// # Errors
 ///
-/// What the operation answers, as IAM names it.
+/// What the operation answers, as the service names it.
 pub fn call(
+    service: QueryService,
     entry: &OperationEntry,
     iam: Iam<'_>,
     caller: &Caller,
@@ -35,7 +44,7 @@ pub fn call(
     }
     let reply =
         entry.call(iam, caller, parameters).map_err(|error| WireError::of_call(&error, Protocol::Query))?;
-    Ok(xml::answer(QueryService::Iam.namespace(), entry.name, &result(reply), request_id))
+    Ok(xml::answer(service.namespace(), entry.name, &result(reply), request_id))
 }
 
 /// The value of a parameter, in the shape that its operation takes.
@@ -64,6 +73,11 @@ fn read(parameter: &Parameter, form: &Form) -> Result<Option<Value>, WireError> 
                 .map(|[key, value]| json!({"Key": key.unwrap_or_default(), "Value": value.unwrap_or_default()}))
                 .collect();
             (!tags.is_empty()).then(|| json!(tags))
+        }
+        Shape::Arns => {
+            let arns: Vec<Value> =
+                form.structures(name, ["arn"]).map(|[arn]| json!({"arn": arn.unwrap_or_default()})).collect();
+            (!arns.is_empty()).then(|| json!(arns))
         }
     })
 }
@@ -110,8 +124,10 @@ mod tests {
 
     fn ask(lab: &Lab, caller: &Caller, form: &str) -> Result<String, WireError> {
         let form = Form::parse(form.as_bytes()).unwrap();
-        let entry = find(form.get("Action").unwrap()).unwrap();
-        call(entry, lab.keystore().iam(), caller, &form, "the-id")
+        let action = form.get("Action").unwrap();
+        let of = |service| Some((service, find(service, action)?));
+        let (service, entry) = of(QueryService::Iam).or_else(|| of(QueryService::Sts)).unwrap();
+        call(service, entry, lab.keystore().iam(), caller, &form, "the-id")
     }
 
     #[test]
@@ -124,6 +140,25 @@ mod tests {
         assert!(text.contains("<CreateDate>2026-01-01T00:00:00Z</CreateDate>"), "{text}");
         let text = ask(&lab, &lab.admin(), "Action=CreateAccessKey&UserName=eve").unwrap();
         assert!(text.contains("<AccessKeyId>AKIA") && text.contains("<SecretAccessKey>"), "{text}");
+    }
+
+    #[test]
+    fn a_role_is_assumed_and_its_secret_stands_among_the_credentials() {
+        let lab = Lab::new().unwrap();
+        let alice = lab.user("alice", &["sts:AssumeRole"]).unwrap();
+        lab.keystore().iam().create_role(&lab.admin(), "ops".parse().unwrap(), Default::default()).unwrap();
+        let form = "Action=AssumeRole&RoleArn=arn:aws:iam::111122223333:role/ops&RoleSessionName=me\
+            &PolicyArns.member.1.arn=arn:aws:iam::aws:policy/ReadOnlyAccess";
+        let text = ask(&lab, &alice, form).unwrap();
+        let credentials = text.split("<Credentials>").nth(1).unwrap().split("</Credentials>").next().unwrap();
+        for member in
+            ["<AccessKeyId>ASIA", "<SecretAccessKey>", "<SessionToken>", "<Expiration>2026-01-01T01:00:00Z"]
+        {
+            assert!(credentials.contains(member), "{member} in {text}");
+        }
+        assert!(text.contains("<AssumeRoleResult>") && text.contains("assumed-role/ops/me</Arn>"), "{text}");
+        let refused = ask(&lab, &lab.user("bob", &[]).unwrap(), form).unwrap_err();
+        assert_eq!((refused.status, refused.code.as_ref()), (403, "AccessDenied"));
     }
 
     #[test]

@@ -1,0 +1,325 @@
+//! Commands made of a table of operations: `keystead iam …` and `keystead sts …`, in the `aws` command's words.
+//!
+//! `CreateUser` is `create-user`, its parameter `UserName` is `--user-name`. So
+//! the command line, the library and the audit log cannot name things differently.
+
+use std::{fs, io::Write};
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use serde_json::{Map, Value, json};
+use zeroize::Zeroizing;
+
+use super::{error::CommandError, global::Global, output};
+use crate::{
+    keystore::Keystore,
+    kms::Caller,
+    services::iam::{NamedSecret, OperationEntry, Parameter, Reply, Shape},
+};
+
+/// One operation with its parameters.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    operation: &'static OperationEntry,
+    parameters: Vec<(&'static Parameter, Given)>,
+    json: bool,
+}
+
+/// A parameter as it was typed.
+#[derive(Debug)]
+enum Given {
+    Flag,
+    Texts(Vec<String>),
+}
+
+impl Chosen {
+    /// Makes the call as the caller that the global flags name.
+    pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
+        let (keystore, caller) = global.session()?;
+        self.call(&keystore, &caller)
+    }
+
+    /// The operation's name.
+    pub(super) fn name(&self) -> &'static str {
+        self.operation.name
+    }
+
+    /// A parameter of one text, as it was typed.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        let (_, given) = self.parameters.iter().find(|(parameter, _)| parameter.name == name)?;
+        match given {
+            Given::Texts(texts) => texts.first().map(String::as_str),
+            Given::Flag => None,
+        }
+    }
+
+    /// Makes the call and prints its answer.
+    pub(super) fn call(&self, keystore: &Keystore, caller: &Caller) -> Result<(), CommandError> {
+        let mut parameters = Map::new();
+        for (parameter, given) in &self.parameters {
+            parameters.insert(parameter.name.into(), value_of(parameter, given)?);
+        }
+        let reply = self.operation.call(keystore.iam(), caller, parameters)?;
+        if self.json { print_json(&reply) } else { print_words(&reply) }
+    }
+}
+
+fn value_of(parameter: &Parameter, given: &Given) -> Result<Value, CommandError> {
+    let Given::Texts(texts) = given else { return Ok(json!(true)) };
+    let first = texts.first().map(String::as_str).unwrap_or_default();
+    Ok(match parameter.shape {
+        Shape::Flag => json!(true),
+        Shape::Text => json!(first),
+        Shape::Document => json!(document(first)?),
+        Shape::Number => json!(first.parse::<u64>().map_err(|_| {
+            CommandError::usage(format!(
+                "`{first}` is not a whole number, which {} takes",
+                flag(parameter.name)
+            ))
+        })?),
+        Shape::List => json!(texts),
+        Shape::Tags => Value::Array(texts.iter().map(|text| tag(text)).collect::<Result<_, _>>()?),
+        Shape::Arns => Value::Array(
+            texts.iter().map(|text| json!({"arn": text.strip_prefix("arn=").unwrap_or(text)})).collect(),
+        ),
+    })
+}
+
+/// A document: JSON as it is, or the content of a file, with or without `file://` before its path.
+fn document(text: &str) -> Result<String, CommandError> {
+    if text.trim_start().starts_with('{') {
+        return Ok(text.into());
+    }
+    let path = text.strip_prefix("file://").unwrap_or(text);
+    fs::read_to_string(path).map_err(|error| {
+        CommandError::usage(format!("cannot read the document `{path}`: {error}"))
+            .hint("give a path, `file://PATH`, or the JSON itself")
+    })
+}
+
+/// A tag, as the `aws` command takes it (`Key=team,Value=ml`) or short (`team=ml`).
+fn tag(text: &str) -> Result<Value, CommandError> {
+    let long = text.strip_prefix("Key=").and_then(|rest| rest.split_once(",Value="));
+    let (key, value) = long.or_else(|| text.split_once('=')).ok_or_else(|| {
+        CommandError::usage(format!("`{text}` is not a tag: `Key=team,Value=ml` or `team=ml`"))
+    })?;
+    Ok(json!({"Key": key, "Value": value}))
+}
+
+/// The whole answer. A secret passes from the keystore to standard output and lies nowhere else.
+fn print_json(reply: &Reply) -> Result<(), CommandError> {
+    if reply.body == json!({}) && reply.secret.is_none() {
+        return Ok(());
+    }
+    let Some(secret) = &reply.secret else { return output::json(&reply.body) };
+    let mut body = reply.body.clone();
+    if let Some(Value::Object(members)) = body.get_mut(reply.within) {
+        members.insert(secret.name.into(), json!(PLACE_OF_SECRET));
+    }
+    let text = serde_json::to_string_pretty(&body).map_err(std::io::Error::from)?;
+    let (before, after) = text.split_once(PLACE_OF_SECRET).unwrap_or((&text, ""));
+    let mut line = Zeroizing::new(Vec::with_capacity(text.len() + secret.secret.len() + 1));
+    line.extend_from_slice(before.as_bytes());
+    line.extend_from_slice(secret.secret.expose_secret());
+    line.extend_from_slice(after.as_bytes());
+    line.push(b'\n');
+    Ok(std::io::stdout().lock().write_all(&line)?)
+}
+
+/// Where in the JSON text a secret goes.
+const PLACE_OF_SECRET: &str = "\u{fffc}";
+
+/// Lists as one name a line; a thing as labelled facts.
+fn print_words(reply: &Reply) -> Result<(), CommandError> {
+    let whole = reply.body.get(reply.within).unwrap_or(&reply.body);
+    match whole {
+        Value::Array(list) => {
+            for item in list {
+                output::line(&name_of(item))?;
+            }
+        }
+        Value::Object(members) => {
+            let facts: Vec<(&str, String)> = members
+                .iter()
+                .filter(|(name, _)| *name != "IsTruncated")
+                .map(|(name, value)| (name.as_str(), words(value)))
+                .collect();
+            output::facts(&facts)?;
+        }
+        other => output::line(&words(other))?,
+    }
+    match &reply.secret {
+        Some(secret) => print_secret(secret),
+        None => Ok(()),
+    }
+}
+
+fn print_secret(secret: &NamedSecret) -> Result<(), CommandError> {
+    let mut line = Zeroizing::new(Vec::with_capacity(secret.name.len() + secret.secret.len() + 3));
+    line.extend_from_slice(secret.name.as_bytes());
+    line.extend_from_slice(b"  ");
+    line.extend_from_slice(secret.secret.expose_secret());
+    line.push(b'\n');
+    std::io::stdout().lock().write_all(&line)?;
+    output::say("This is shown once and cannot be shown again: keep it in a safe place.");
+    Ok(())
+}
+
+/// What a thing in a list is known by.
+fn name_of(item: &Value) -> String {
+    const NAMES: &[&str] = &["Arn", "PolicyArn", "SerialNumber", "AccessKeyId", "VersionId", "Key"];
+    let name = NAMES.iter().find_map(|name| item.get(name)).unwrap_or(item);
+    let more = ["Status", "Value"].iter().find_map(|more| item.get(more));
+    let default = item.get("IsDefaultVersion").and_then(Value::as_bool).unwrap_or_default();
+    match more {
+        Some(more) => format!("{}  {}", words(name), words(more)),
+        None if default => format!("{}  in force", words(name)),
+        None => words(name),
+    }
+}
+
+fn words(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// `CreateVirtualMFADevice` as the `aws` command writes it: `create-virtual-mfa-device`.
+fn kebab(name: &str) -> String {
+    let chars: Vec<char> = name.chars().collect();
+    let mut text = String::with_capacity(name.len() + 8);
+    for (at, character) in chars.iter().enumerate() {
+        let before = at.checked_sub(1).and_then(|at| chars.get(at));
+        let begins_word = character.is_ascii_uppercase()
+            && before.is_some_and(|before| {
+                !before.is_ascii_uppercase() || chars.get(at + 1).is_some_and(char::is_ascii_lowercase)
+            });
+        if begins_word {
+            text.push('-');
+        }
+        text.push(character.to_ascii_lowercase());
+    }
+    text
+}
+
+fn flag(name: &str) -> String {
+    format!("`--{}`", kebab(name))
+}
+
+/// A sentence without its full stop, as help texts are.
+fn help(text: &'static str) -> String {
+    text.trim().trim_end_matches('.').to_owned()
+}
+
+fn argument(parameter: &'static Parameter) -> Arg {
+    let argument = Arg::new(parameter.name).long(kebab(parameter.name)).help(help(parameter.help));
+    let argument = argument.required(!parameter.optional && parameter.shape != Shape::Flag);
+    match parameter.shape {
+        Shape::Flag => argument.action(ArgAction::SetTrue),
+        Shape::Text => argument.value_name("TEXT"),
+        Shape::Document => argument.value_name("FILE|JSON"),
+        Shape::Number => argument.value_name("NUMBER"),
+        Shape::Arns => argument.value_name("ARN").num_args(1..).action(ArgAction::Append),
+        Shape::List => argument.value_name("TEXT").num_args(1..).action(ArgAction::Append),
+        Shape::Tags => argument.value_name("KEY=VALUE").num_args(1..).action(ArgAction::Append),
+    }
+}
+
+/// The subcommands of a table.
+pub(super) fn subcommands(
+    operations: &'static [OperationEntry],
+    about: &'static str,
+    command: Command,
+) -> Command {
+    let operations = operations.iter().map(|operation| {
+        let json = Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print the answer as JSON");
+        Command::new(kebab(operation.name))
+            .about(help(operation.about))
+            .args(operation.parameters.iter().map(argument))
+            .arg(json)
+    });
+    command.about(about).subcommand_required(true).arg_required_else_help(true).subcommands(operations)
+}
+
+/// Whether a table has a subcommand.
+pub(super) fn has_subcommand(operations: &[OperationEntry], name: &str) -> bool {
+    operations.iter().any(|operation| kebab(operation.name) == name)
+}
+
+/// What was chosen of a table.
+pub(super) fn chosen(
+    operations: &'static [OperationEntry],
+    matches: &ArgMatches,
+) -> Result<Chosen, clap::Error> {
+    let found = matches.subcommand().and_then(|(name, matches)| {
+        Some((operations.iter().find(|operation| kebab(operation.name) == name)?, matches))
+    });
+    let (operation, matches) =
+        found.ok_or_else(|| clap::Error::new(clap::error::ErrorKind::MissingSubcommand))?;
+    let given = operation.parameters.iter().filter_map(|parameter| {
+        let given = match parameter.shape {
+            Shape::Flag => matches.get_flag(parameter.name).then_some(Given::Flag)?,
+            _ => Given::Texts(matches.get_many::<String>(parameter.name)?.cloned().collect()),
+        };
+        Some((parameter, given))
+    });
+    Ok(Chosen { operation, parameters: given.collect(), json: matches.get_flag("json") })
+}
+
+/// Makes a command of a table.
+macro_rules! table_command {
+    ($name:ident, $operations:path, $about:literal) => {
+        impl ::clap::Subcommand for $name {
+            fn augment_subcommands(command: ::clap::Command) -> ::clap::Command {
+                super::query::subcommands($operations, $about, command)
+            }
+
+            fn augment_subcommands_for_update(command: ::clap::Command) -> ::clap::Command {
+                Self::augment_subcommands(command)
+            }
+
+            fn has_subcommand(name: &str) -> bool {
+                super::query::has_subcommand($operations, name)
+            }
+        }
+
+        impl ::clap::FromArgMatches for $name {
+            fn from_arg_matches(matches: &::clap::ArgMatches) -> Result<Self, ::clap::Error> {
+                super::query::chosen($operations, matches).map(Self)
+            }
+
+            fn update_from_arg_matches(&mut self, matches: &::clap::ArgMatches) -> Result<(), ::clap::Error> {
+                *self = <Self as ::clap::FromArgMatches>::from_arg_matches(matches)?;
+                Ok(())
+            }
+        }
+    };
+}
+pub(super) use table_command;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_aws_command() {
+        for (name, expected) in [
+            ("CreateUser", "create-user"),
+            ("CreateVirtualMFADevice", "create-virtual-mfa-device"),
+            ("ListMFADevices", "list-mfa-devices"),
+            ("AddClientIDToOpenIDConnectProvider", "add-client-id-to-open-id-connect-provider"),
+            ("AuthenticationCode1", "authentication-code1"),
+            ("ClientIDList", "client-id-list"),
+        ] {
+            assert_eq!(kebab(name), expected);
+        }
+    }
+
+    #[test]
+    fn tags_are_taken_long_and_short() {
+        let expected = json!({"Key": "team", "Value": "a=b"});
+        assert_eq!(tag("Key=team,Value=a=b").unwrap(), expected);
+        assert_eq!(tag("team=a=b").unwrap(), expected);
+        assert!(tag("team").is_err());
+    }
+}
