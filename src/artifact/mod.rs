@@ -45,11 +45,15 @@ mod error;
 pub mod folder;
 mod input;
 mod key_file;
+pub mod lint;
 mod output;
+mod pipe;
+mod reencrypt;
 mod transfer;
 
 // The public interface is:
 pub use endpoint::{SEALED_SUFFIX, Source, Target, opened_name, sealed_name};
 pub use error::ArtifactError;
 pub use key_file::{KeyFileError, RawKeyFile};
+pub use reencrypt::reencrypt;
 pub use transfer::{Done, Progress, open, seal};

@@ -83,6 +83,11 @@ impl OutputFile {
         self.draft.file()
     }
 
+    /// Gives the file these permissions.
+    pub(super) fn set_permissions(&self, permissions: Permissions) -> Result<(), ArtifactError> {
+        self.draft.file().set_permissions(permissions).map_err(unwritable(&self.target))
+    }
+
     /// Gives the file its name, once every byte of it is on the disk.
     pub(super) fn commit(self) -> Result<PathBuf, ArtifactError> {
         let Self { draft, target, replace } = self;

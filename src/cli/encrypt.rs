@@ -57,7 +57,7 @@ pub(super) struct Encrypt {
     selection: SelectionArgs,
 }
 
-fn frame_length(text: &str) -> Result<FrameLength, ParseError> {
+pub(super) fn frame_length(text: &str) -> Result<FrameLength, ParseError> {
     FrameLength::new(text.parse().map_err(|_| ParseError::new(format!("`{text}` is not a number of bytes")))?)
 }
 

@@ -19,6 +19,8 @@ pub enum Exit {
     Integrity,
     /// The key is missing, or unusable in its state.
     KeyUnusable,
+    /// Nothing is wrong, and something is unusual.
+    Unusual,
     /// What a command that was run ended with.
     OfCommand(u8),
 }
@@ -44,6 +46,7 @@ impl From<Exit> for ExitCode {
             Exit::AccessDenied => 3,
             Exit::Integrity => 4,
             Exit::KeyUnusable => 5,
+            Exit::Unusual => 6,
             Exit::OfCommand(code) => code,
         })
     }

@@ -27,10 +27,12 @@ mod inspect;
 mod key;
 mod keyring;
 mod keystore;
+mod lint;
 mod list;
 mod output;
 mod progress;
 mod query;
+mod reencrypt;
 mod reference;
 mod s3;
 #[cfg(feature = "server")]
@@ -90,6 +92,8 @@ enum Command {
     Inspect(inspect::Inspect),
     Verify(verify::Verify),
     List(list::List),
+    Reencrypt(reencrypt::Reencrypt),
+    Lint(lint::Lint),
     #[command(subcommand)]
     S3(s3::S3),
     #[cfg(feature = "server")]
@@ -114,6 +118,7 @@ impl Command {
         match self {
             // The commands whose answer is their exit code.
             Self::Simulate(command) => return command.run(global),
+            Self::Lint(command) => return command.run(global),
             #[cfg(feature = "server")]
             Self::Exec(command) => return command.run(global),
             #[cfg(feature = "server")]
@@ -130,6 +135,7 @@ impl Command {
             Self::Decrypt(command) => command.run(global),
             Self::Inspect(command) => command.run(global),
             Self::Verify(command) => command.run(global),
+            Self::Reencrypt(command) => command.run(global),
             Self::List(command) => command.run(global),
             Self::S3(command) => command.run(global),
             Self::Tiers(command) => command.run(global),

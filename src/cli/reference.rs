@@ -12,7 +12,7 @@ pub fn reference() -> String {
     let mut text = String::from(
         "# Commands\n\nMade from `keystead --help` and its like; a test keeps it true.\n\n\
          Exit codes: 0 done, 1 failed, 2 usage, 3 access denied, 4 authentication or integrity failed, 5 key missing or\n\
-         unusable in its state.\n",
+         unusable in its state, 6 something unusual was found.\n",
     );
     section(&mut root, "keystead", &mut text);
     text

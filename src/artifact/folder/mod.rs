@@ -16,6 +16,7 @@ mod manifest;
 mod message;
 mod opened;
 mod path;
+mod reencrypt;
 mod seal;
 mod select;
 mod staging;
@@ -32,6 +33,7 @@ pub use manifest::{
 };
 pub use opened::{FolderReader, OpenedFolder};
 pub use path::FolderPath;
+pub use reencrypt::reencrypt_folder;
 pub use seal::{RESERVED_CONTEXT_PREFIX, SealedFolder, seal_folder};
 pub use select::Selection;
 pub use staging::UNFINISHED_SUFFIX;

@@ -113,6 +113,16 @@ impl FolderReader {
             .unwrap_or_default()
     }
 
+    /// What opens the folder's messages.
+    pub(super) fn reading<'work>(
+        &'work self,
+        keyring: &'work dyn Keyring,
+        options: &'work OpenOptions,
+        watch: &'work dyn Watch,
+    ) -> Reading<'work> {
+        Reading { sealed: &self.root, manifest: &self.manifest, keyring, options, watch }
+    }
+
     /// What is in the folder and not in its manifest, or the other way round, by names alone. Files that `selection` does
     /// not take may be missing.
     pub(super) fn differences_in_names(&self, selection: &Selection) -> Result<Vec<Difference>, FolderError> {
@@ -181,8 +191,7 @@ impl FolderReader {
         watch: &dyn Watch,
         writer: &mut dyn Write,
     ) -> Result<Option<DifferenceKind>, FolderError> {
-        Reading { sealed: &self.root, manifest: &self.manifest, keyring, options, watch }
-            .open(number, entry, writer)
+        self.reading(keyring, options, watch).open(number, entry, writer)
     }
 
     /// Opens the files that `selection` takes into a new folder `target`, with their modes and times. Work that was

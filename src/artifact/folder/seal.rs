@@ -25,8 +25,8 @@ use crate::{
 /// The beginning of context keys that mark what is no file of a folder.
 pub const RESERVED_CONTEXT_PREFIX: &str = "keystead-";
 /// The permissions of what is sealed: as the umask lets.
-const SEALED_FILE_MODE: u32 = 0o666;
-const SEALED_DIRECTORY_MODE: u32 = 0o777;
+pub(super) const SEALED_FILE_MODE: u32 = 0o666;
+pub(super) const SEALED_DIRECTORY_MODE: u32 = 0o777;
 
 /// A folder that was sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -51,7 +51,7 @@ impl Staging {
     }
 
     /// The same, before it is known whether something has the target's name.
-    fn begin_beside(target: &Path, mode: u32) -> Result<Self, FolderError> {
+    pub(super) fn begin_beside(target: &Path, mode: u32) -> Result<Self, FolderError> {
         let name = target.file_name().ok_or_else(|| FolderError::NoName { path: target.into() })?;
         let target = target.with_file_name(name);
         let unfinished = unfinished_name(&target);
@@ -118,6 +118,23 @@ impl Staging {
         }
     }
 
+    /// Takes the folder away.
+    pub(super) fn discard(&self) {
+        let _left_for_later = fs::remove_dir_all(&self.unfinished);
+    }
+
+    /// Puts the folder in the place of the one that has its name, in one step, and removes that one.
+    pub(super) fn finish_instead(self) -> Result<PathBuf, FolderError> {
+        let unwritable = |error| FolderError::unwritable(&self.target, error);
+        sync_file_system(&self.root).map_err(unwritable)?;
+        exchange(&self.unfinished, &self.target).map_err(unwritable)?;
+        sync_directory(directory_of(&self.target)).map_err(unwritable)?;
+        // Now the old one has this name.
+        fs::remove_dir_all(&self.unfinished)
+            .map_err(|error| FolderError::unwritable(&self.unfinished, error))?;
+        Ok(self.target)
+    }
+
     /// Takes the folder away if no file lies in it.
     fn leave(&self) {
         let Ok(found) = self.root.walk(&|_| false) else { return };
@@ -140,6 +157,18 @@ impl Staging {
         sync_directory(directory_of(&self.target)).map_err(unwritable)?;
         Ok(self.target)
     }
+}
+
+/// Lets two directories trade their names, so that there is no moment at which one of them is missing (renameat2(2)).
+#[cfg(target_os = "linux")]
+fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    Ok(rustix::fs::renameat_with(CWD, one, CWD, other, rustix::fs::RenameFlags::EXCHANGE)?)
+}
+
+/// There is no such step on this system.
+#[cfg(not(target_os = "linux"))]
+fn exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// What a folder is called while it is unfinished.

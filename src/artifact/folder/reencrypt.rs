@@ -1,0 +1,154 @@
+//! Moving a sealed folder to other keys.
+//!
+//! The new folder is made beside the old one, each message anew, its manifest last; then the two trade their names in one
+//! step and the old one is removed. At every moment one whole folder has the name, whose manifest fits its messages. It
+//! takes the folder's room twice for a while; renewing file by file in place would leave, after a crash, a folder whose
+//! manifest names messages that are gone.
+
+use std::path::Path;
+
+use super::{
+    Difference, FileEntry, FolderError, FolderReader, Manifest, SealedFolder, Selection, Watch,
+    message::Reading,
+    seal::{SEALED_DIRECTORY_MODE, SEALED_FILE_MODE, entry_of, seal_manifest},
+    staging::Staging,
+    tree::{Draft, Found, Kind},
+    watch::FolderEvent,
+    work::{for_each, workers},
+};
+use crate::{
+    artifact::pipe::through,
+    crypto::random::Random,
+    envelope::{self, FrameLength, Keyring, MessageId, OpenOptions, SealOptions},
+};
+
+/// Moves the sealed folder at `path` to the keys of `new_keyring`. Encryption context and, unless another is given, the
+/// files' frame lengths stay. What an earlier process left unfinished is removed, and all is done anew.
+///
+/// # Errors
+///
+/// When the folder is not what its manifest says, a key cannot be used, or the new folder cannot be written. The folder
+/// stays as it was then.
+pub fn reencrypt_folder(
+    path: &Path,
+    (keyring, opening): (&dyn Keyring, &OpenOptions),
+    expected_id: Option<MessageId>,
+    (new_keyring, frame_length): (&dyn Keyring, Option<FrameLength>),
+    random: &mut dyn Random,
+    watch: &dyn Watch,
+) -> Result<SealedFolder, FolderError> {
+    let folder = FolderReader::open(path, keyring, opening, expected_id)?;
+    let differences = folder.differences_in_names(&Selection::default())?;
+    if !differences.is_empty() {
+        return Err(FolderError::Differs(differences));
+    }
+    let files = folder.manifest().files();
+    watch.hear(FolderEvent::Planned { files: files.len(), bytes: folder.manifest().bytes() });
+    let staging = Staging::begin_beside(path, SEALED_DIRECTORY_MODE)?;
+    let moving =
+        Moving { folder: &folder, staging: &staging, keyring, opening, new_keyring, frame_length, watch };
+    match moving.run(random) {
+        Ok((manifest, manifest_id)) => {
+            Ok(SealedFolder { path: staging.finish_instead()?, manifest, manifest_id, taken_over: 0 })
+        }
+        Err(error) => {
+            staging.discard();
+            Err(error)
+        }
+    }
+}
+
+struct Moving<'work> {
+    folder: &'work FolderReader,
+    staging: &'work Staging,
+    keyring: &'work dyn Keyring,
+    opening: &'work OpenOptions,
+    new_keyring: &'work dyn Keyring,
+    frame_length: Option<FrameLength>,
+    watch: &'work dyn Watch,
+}
+
+impl Moving<'_> {
+    fn run(&self, random: &mut dyn Random) -> Result<(Manifest, MessageId), FolderError> {
+        let (manifest, root) = (self.folder.manifest(), self.staging.root());
+        self.clear()?;
+        for directory in manifest.directories() {
+            root.make_directory(&directory.path, SEALED_DIRECTORY_MODE)
+                .map_err(|error| FolderError::unwritable(&root.path_of(directory.path.as_str()), error))?;
+        }
+        let states = (0..workers(manifest.files().len())).map(|_| random.fork()).collect();
+        let files = for_each(manifest.files(), states, |random, number, entry| {
+            self.moved(number, entry, random.as_mut())
+        })?;
+        let manifest = Manifest::new(manifest.directories().to_vec(), files)?;
+        let options = SealOptions { context: self.folder.context(), ..SealOptions::default() };
+        let id = seal_manifest(root, &manifest, self.new_keyring, &options, random)?;
+        Ok((manifest, id))
+    }
+
+    /// Removes what an earlier process left: an unfinished new folder, or the old one after they traded names.
+    fn clear(&self) -> Result<(), FolderError> {
+        let any = |found: &Found| matches!(found.kind, Kind::File | Kind::Directory);
+        for path in self.staging.survey(&any)? {
+            let root = self.staging.root();
+            root.remove_file(&path).map_err(|error| FolderError::unwritable(&root.path_of(&path), error))?;
+        }
+        Ok(())
+    }
+
+    fn moved(
+        &self,
+        number: usize,
+        entry: &FileEntry,
+        random: &mut dyn Random,
+    ) -> Result<FileEntry, FolderError> {
+        let (root, path) = (self.staging.root(), entry.path.sealed());
+        let unwritable = |error| FolderError::unwritable(&root.path_of(&path), error);
+        let parent = entry.path.parent();
+        let draft = Draft::create(root, parent.as_ref(), &entry.path.sealed_name(), SEALED_FILE_MODE, random)
+            .map_err(unwritable)?;
+        let same_length = FrameLength::new(entry.frame_length).ok();
+        let frame_length = self.frame_length.or(same_length).unwrap_or_default();
+        let options = SealOptions { context: self.folder.context(), frame_length, ..SealOptions::default() };
+        let reading = self.folder.reading(self.keyring, self.opening, self.watch);
+        let (opened, sealed) = through(
+            |plaintext| as_sealed(&reading, number, entry, plaintext),
+            |plaintext| envelope::seal(plaintext, draft.file(), self.new_keyring, &options, random),
+        );
+        let sealed = match (opened, sealed) {
+            (Ok(()), Ok(sealed)) => sealed,
+            // Writing into the pipe fails only when sealing did.
+            (Err(FolderError::File { source, .. }), Err(error)) if source.write_error().is_some() => {
+                return Err(FolderError::file(&path, error));
+            }
+            (Err(error), _) => return Err(error),
+            (Ok(()), Err(error)) => return Err(FolderError::file(&path, error)),
+        };
+        let made =
+            entry_of(draft.file(), &sealed.header, sealed.header_bytes, |id, frame, header, digest| {
+                FileEntry {
+                    message_id: id,
+                    frame_length: frame,
+                    header_bytes: header,
+                    header_sha256: digest,
+                    ..entry.clone()
+                }
+            });
+        let made = made.map_err(unwritable)?;
+        draft.keep().map_err(unwritable)?;
+        Ok(made)
+    }
+}
+
+/// Opens the message of an entry; one that differs from the manifest is an error.
+fn as_sealed(
+    reading: &Reading<'_>,
+    number: usize,
+    entry: &FileEntry,
+    writer: &mut dyn std::io::Write,
+) -> Result<(), FolderError> {
+    match reading.open(number, entry, writer)? {
+        None => Ok(()),
+        Some(kind) => Err(FolderError::Differs(vec![Difference { path: entry.path.sealed(), kind }])),
+    }
+}

@@ -1,0 +1,205 @@
+//! Moving an artifact to other keys: opened and sealed again in one pass, as a new message.
+//!
+//! A header is never written again under the same message id: in message version 2 that would use one key and nonce for
+//! two headers, and give the authentication key away (`docs/artifact-format.md`). So the new message has an id and a data
+//! key of its own, and what stays is the plaintext and the encryption context.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::Path,
+};
+
+use super::{
+    ArtifactError, Done, Progress,
+    input::InputFile,
+    output::{OutputFile, Readers},
+    pipe::through,
+};
+use crate::{
+    crypto::random::Random,
+    envelope::{self, FrameLength, Keyring, OpenMessageError, OpenOptions, SealOptions, Sealed, inspect},
+    model::EncryptionContext,
+};
+
+/// The beginning of context keys that the format adds itself: the signature's public key.
+const FORMATS_CONTEXT_PREFIX: &str = "aws-crypto-";
+
+/// Moves the message in the file at `path` to the keys of `new_keyring`, and puts the new message in the file's place when
+/// it is whole. Until then, and when anything fails, the file stays as it was. It keeps its permissions.
+///
+/// Encryption context and, unless another is given, frame length stay as they are.
+///
+/// # Errors
+///
+/// When the message does not open, cannot be sealed for the new keys, or changes meanwhile; when the file is a symbolic
+/// link or cannot be replaced.
+pub fn reencrypt(
+    path: &Path,
+    keyring: &dyn Keyring,
+    opening: &OpenOptions,
+    new_keyring: &dyn Keyring,
+    frame_length: Option<FrameLength>,
+    random: &mut dyn Random,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Done<Sealed>, ArtifactError> {
+    let mut output = OutputFile::create(path, Readers::AsUmask, true)?;
+    let input = InputFile::open(path)?;
+    let unreadable = |source| ArtifactError::Unreadable { path: path.into(), source };
+    let mode = fs::metadata(path).map_err(unreadable)?.permissions();
+    let mut reader = Heard { file: &input.file, done_bytes: 0, total_bytes: input.bytes(), progress };
+    let named = |error: ArtifactError| error.naming(Some(path), Some(path));
+    let sealed = transcode(&mut reader, &mut output, keyring, opening, new_keyring, frame_length, random)
+        .map_err(named)?;
+    let read = reader.done_bytes;
+    input.expect_unchanged(read)?;
+    output.set_permissions(mode)?;
+    Ok(Done { message: sealed, path: Some(output.commit()?) })
+}
+
+/// Opens the message that `reader` gives and seals its plaintext as a new one into `writer`.
+pub(super) fn transcode(
+    reader: &mut (dyn Read + Send),
+    writer: &mut dyn Write,
+    keyring: &dyn Keyring,
+    opening: &OpenOptions,
+    new_keyring: &dyn Keyring,
+    frame_length: Option<FrameLength>,
+    random: &mut dyn Random,
+) -> Result<Sealed, ArtifactError> {
+    // The header is looked at first: context and frame length have to be known before the first frame. That they are
+    // authentic is known at the end, before anything is kept.
+    let mut looked_at = Kept { inner: &mut *reader, bytes: Vec::new() };
+    let claimed = inspect(&mut looked_at, None).map_err(OpenMessageError::from)?;
+    let start = io::Cursor::new(looked_at.bytes);
+    let context = own_context(&claimed.context);
+    let same_length = claimed.frame_bytes.and_then(|bytes| FrameLength::new(bytes).ok());
+    let frame_length = frame_length.or(same_length).unwrap_or_default();
+    let options = SealOptions { context: context.clone(), frame_length, ..SealOptions::default() };
+    let (opened, sealed) = through(
+        |plaintext| envelope::open(start.chain(reader), plaintext, keyring, opening),
+        |plaintext| envelope::seal(plaintext, writer, new_keyring, &options, random),
+    );
+    match (opened, sealed) {
+        // Writing into the pipe fails only when sealing did.
+        (Err(OpenMessageError::Write(_)), Err(error)) => Err(error.into()),
+        (Err(error), _) => Err(error.into()),
+        (Ok(_), Err(error)) => Err(error.into()),
+        (Ok(opened), Ok(sealed)) if own_context(&opened.header.context) == context => Ok(sealed),
+        (Ok(_), Ok(_)) => Err(OpenMessageError::HeaderTag.into()),
+    }
+}
+
+/// The pairs that whoever sealed the message gave it.
+fn own_context(context: &EncryptionContext) -> EncryptionContext {
+    let own = context.iter().filter(|(key, _)| !key.starts_with(FORMATS_CONTEXT_PREFIX));
+    // Part of a context is a context.
+    EncryptionContext::from_pairs(own.map(|(key, value)| (key.to_owned(), value.to_owned())))
+        .unwrap_or_default()
+}
+
+/// Keeps all that is read.
+struct Kept<R> {
+    inner: R,
+    bytes: Vec<u8>,
+}
+
+impl<R: Read> Read for Kept<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.bytes.extend_from_slice(buffer.get(..read).unwrap_or_default());
+        Ok(read)
+    }
+}
+
+/// A message that is read, heard of.
+struct Heard<'work> {
+    file: &'work File,
+    done_bytes: u64,
+    total_bytes: u64,
+    progress: &'work mut (dyn FnMut(Progress) + Send),
+}
+
+impl Read for Heard<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.done_bytes += read as u64;
+        (self.progress)(Progress { done_bytes: self.done_bytes, total_bytes: Some(self.total_bytes) });
+        Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+    use crate::{
+        crypto::random::SeededRandom,
+        envelope::{ErrorClass, RawAesKeyring, seal},
+        secret::SecretKey,
+    };
+
+    fn key(byte: u8) -> RawAesKeyring {
+        RawAesKeyring::new("lab", "key", SecretKey::from_slice(&[byte; 32]).unwrap()).unwrap()
+    }
+
+    /// A message of ten frames under key 1, in a file of mode 0640.
+    fn lab() -> (tempfile::TempDir, std::path::PathBuf, Vec<u8>) {
+        let lab = tempfile::tempdir().unwrap();
+        let path = lab.path().join("x.sealed");
+        let context = EncryptionContext::from_pairs([("model", "tiny")]).unwrap();
+        let options =
+            SealOptions { context, frame_length: FrameLength::new(8).unwrap(), ..SealOptions::default() };
+        let mut message = Vec::new();
+        seal(&[7; 77][..], &mut message, &key(1), &options, &mut SeededRandom::new(1)).unwrap();
+        fs::write(&path, &message).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        (lab, path, message)
+    }
+
+    fn moved(path: &Path, from: u8, to: u8) -> Result<Sealed, ArtifactError> {
+        let random: &mut dyn Random = &mut SeededRandom::new(2);
+        reencrypt(path, &key(from), &OpenOptions::default(), &key(to), None, random, &mut |_| ())
+            .map(|done| done.message)
+    }
+
+    #[test]
+    fn the_new_message_has_an_id_of_its_own_and_opens_with_the_new_key_alone() {
+        let (_lab, path, old) = lab();
+        let sealed = moved(&path, 1, 2).unwrap();
+        let message = fs::read(&path).unwrap();
+        let before = inspect(old.as_slice(), None).unwrap();
+        assert_ne!(sealed.header.message_id, before.message_id);
+        let mut plaintext = Vec::new();
+        let opened =
+            envelope::open(message.as_slice(), &mut plaintext, &key(2), &OpenOptions::default()).unwrap();
+        assert_eq!((plaintext, &opened.header.context), (vec![7; 77], &before.context));
+        assert_eq!(inspect(message.as_slice(), None).unwrap().frame_bytes, Some(8));
+        assert!(envelope::open(message.as_slice(), io::sink(), &key(1), &OpenOptions::default()).is_err());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn whatever_fails_the_file_stays_as_it_was_and_nothing_lies_beside_it() {
+        let (lab, path, old) = lab();
+        let unchanged = |content: &[u8]| {
+            assert_eq!(fs::read(&path).unwrap(), content);
+            assert_eq!(fs::read_dir(lab.path()).unwrap().count(), 1);
+        };
+        assert_eq!(moved(&path, 3, 2).unwrap_err().class(), ErrorClass::Integrity, "a wrong key");
+        unchanged(&old);
+        for cut in [old.len() - 1, old.len() / 2, 10, 0] {
+            fs::write(&path, &old[..cut]).unwrap();
+            assert_eq!(moved(&path, 1, 2).unwrap_err().class(), ErrorClass::Integrity, "cut at {cut}");
+            unchanged(&old[..cut]);
+        }
+        let longer = [old.as_slice(), b"x"].concat();
+        fs::write(&path, &longer).unwrap();
+        assert!(moved(&path, 1, 2).is_err());
+        unchanged(&longer);
+        let link = lab.path().join("link");
+        symlink(&path, &link).unwrap();
+        assert!(matches!(moved(&link, 1, 2), Err(ArtifactError::NotAFile { .. })));
+    }
+}
