@@ -7,6 +7,7 @@ use std::{
 
 use thiserror::Error;
 
+use super::ModelError;
 use crate::envelope::{DataKeyError, ErrorClass, HeaderError, OpenMessageError, SealError, write_failed};
 
 /// Why an artifact could not be sealed or opened. No partial file is left behind.
@@ -64,6 +65,15 @@ pub enum ArtifactError {
         /// Why.
         source: io::Error,
     },
+    /// There is no anonymous file in memory.
+    #[error("the system has no file in memory for the plaintext: {source}")]
+    NoMemoryFile {
+        /// Why.
+        source: io::Error,
+    },
+    /// The plaintext is not the model that was expected.
+    #[error(transparent)]
+    Model(#[from] ModelError),
     /// Sealing failed.
     #[error(transparent)]
     Seal(#[from] SealError),
@@ -116,7 +126,9 @@ impl ArtifactError {
             Self::Exists { .. }
             | Self::Unreadable { .. }
             | Self::Changed { .. }
-            | Self::Unwritable { .. } => ErrorClass::Failed,
+            | Self::Unwritable { .. }
+            | Self::NoMemoryFile { .. } => ErrorClass::Failed,
+            Self::Model(error) => error.class(),
             Self::Seal(error) => error.class(),
             Self::Open(error) => error.class(),
         }

@@ -11,7 +11,7 @@ use std::{fs::File, io, io::Read, os::unix::fs::PermissionsExt, path::Path, path
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::{envelope::ErrorClass, secret::SecretKey};
+use crate::{crypto::rsa::RsaKey, envelope::ErrorClass, secret::SecretKey};
 
 const KEY_BYTES: usize = 32;
 const HEX_DIGITS: usize = 2 * KEY_BYTES;
@@ -45,6 +45,12 @@ pub enum KeyFileError {
         /// The path.
         path: PathBuf,
     },
+    /// It holds something else than an RSA key.
+    #[error("the key file `{}` holds no RSA key: it is PEM, unencrypted, of 2,048 to 8,192 bits", path.display())]
+    NotAnRsaKey {
+        /// The path.
+        path: PathBuf,
+    },
     /// It holds 32 hexadecimal digits, which could be taken for 32 bytes: a far weaker key than it looks.
     #[error(
         "the key file `{}` holds 32 hexadecimal digits, which are 16 bytes: a key is 32 bytes, or 64 hexadecimal digits",
@@ -64,6 +70,45 @@ impl KeyFileError {
     }
 }
 
+/// The longest PEM text: a private key of 8,192 bits has 6,400 bytes.
+const PEM_BYTES_MAX: usize = 64 * 1024;
+
+/// An RSA key that was read from a file.
+pub struct RsaKeyFile {
+    /// The key.
+    pub key: RsaKey,
+    /// The file's permission bits, when it holds a private key and they let others than its owner read it.
+    pub readable_by_others: Option<u32>,
+}
+
+impl RsaKeyFile {
+    /// Reads the PEM file at `path`, which may be a pipe.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read or holds no RSA key.
+    pub fn read(path: &Path) -> Result<Self, KeyFileError> {
+        let (content, mode) = read_content(path, PEM_BYTES_MAX)?;
+        let key =
+            RsaKey::from_pem(&content).ok_or_else(|| KeyFileError::NotAnRsaKey { path: path.into() })?;
+        let readable_by_others = mode.filter(|_| key.is_private());
+        Ok(Self { key, readable_by_others })
+    }
+}
+
+/// The first `bytes_max` bytes of a file and one more, and its permission bits when others can read it.
+fn read_content(path: &Path, bytes_max: usize) -> Result<(Zeroizing<Vec<u8>>, Option<u32>), KeyFileError> {
+    let unreadable = |source| KeyFileError::Unreadable { path: path.into(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    let mode = metadata.permissions().mode() & 0o777;
+    let readable_by_others = (metadata.is_file() && mode & 0o044 != 0).then_some(mode);
+    // With its whole room from the start, so that the key is never left behind in a smaller one.
+    let mut content = Zeroizing::new(Vec::with_capacity(bytes_max + 1));
+    file.take(bytes_max as u64 + 1).read_to_end(&mut content).map_err(unreadable)?;
+    Ok((content, readable_by_others))
+}
+
 impl RawKeyFile {
     /// Reads the key in the file at `path`, which may be a pipe.
     ///
@@ -71,14 +116,7 @@ impl RawKeyFile {
     ///
     /// When it cannot be read or does not hold exactly a key.
     pub fn read(path: &Path) -> Result<Self, KeyFileError> {
-        let unreadable = |source| KeyFileError::Unreadable { path: path.into(), source };
-        let file = File::open(path).map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        let mode = metadata.permissions().mode() & 0o777;
-        let readable_by_others = (metadata.is_file() && mode & 0o044 != 0).then_some(mode);
-        // With its whole room from the start, so that the key is never left behind in a smaller one.
-        let mut content = Zeroizing::new(Vec::with_capacity(FILE_BYTES_MAX + 1));
-        file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut content).map_err(unreadable)?;
+        let (content, readable_by_others) = read_content(path, FILE_BYTES_MAX)?;
         let key = parse(&content).map_err(|half| {
             let path = path.to_path_buf();
             if half { KeyFileError::HalfAKey { path } } else { KeyFileError::NotAKey { path } }

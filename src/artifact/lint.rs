@@ -183,10 +183,6 @@ impl Lint {
                 self.messages += 1;
                 self.look_at_message(path, &file, bytes, &info, &mut found)?;
             }
-            Err(HeaderError::Version1 { suite }) => {
-                self.messages += 1;
-                found.push(LintKind::UncommittedSuite { suite: suite.to_string() });
-            }
             Err(HeaderError::NotAMessage | HeaderError::Base64) => {}
             Err(HeaderError::Read(error)) => return Err(error),
             Err(error) => found.push(LintKind::DamagedHeader { why: error.to_string() }),

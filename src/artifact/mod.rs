@@ -43,17 +43,28 @@
 mod endpoint;
 mod error;
 pub mod folder;
+mod gguf;
 mod input;
 mod key_file;
 pub mod lint;
+mod memory_file;
+mod npy;
 mod output;
 mod pipe;
 mod reencrypt;
+mod sealed_file;
+mod tensors;
 mod transfer;
 
 // The public interface is:
 pub use endpoint::{SEALED_SUFFIX, Source, Target, opened_name, sealed_name};
 pub use error::ArtifactError;
-pub use key_file::{KeyFileError, RawKeyFile};
+pub use key_file::{KeyFileError, RawKeyFile, RsaKeyFile};
+pub use memory_file::open_in_memory;
+pub use npy::save_npy;
 pub use reencrypt::reencrypt;
+pub use sealed_file::SealedFile;
+pub use tensors::{
+    ModelError, ModelMetadata, SAFETENSORS_HEADER_BYTES_MAX, SealedTensor, SealedTensors, TensorInfo,
+};
 pub use transfer::{Done, Progress, open, seal};

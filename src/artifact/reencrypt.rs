@@ -43,16 +43,16 @@ pub fn reencrypt(
     random: &mut dyn Random,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Done<Sealed>, ArtifactError> {
-    let mut output = OutputFile::create(path, Readers::AsUmask, true)?;
+    let output = OutputFile::create(path, Readers::AsUmask, true)?;
     let input = InputFile::open(path)?;
     let unreadable = |source| ArtifactError::Unreadable { path: path.into(), source };
     let mode = fs::metadata(path).map_err(unreadable)?.permissions();
     let mut reader = Heard { file: &input.file, done_bytes: 0, total_bytes: input.bytes(), progress };
     let named = |error: ArtifactError| error.naming(Some(path), Some(path));
-    let sealed = transcode(&mut reader, &mut output, keyring, opening, new_keyring, frame_length, random)
+    let mut file = output.file();
+    let sealed = transcode(&mut reader, &mut file, keyring, opening, new_keyring, frame_length, random)
         .map_err(named)?;
-    let read = reader.done_bytes;
-    input.expect_unchanged(read)?;
+    input.expect_unchanged()?;
     output.set_permissions(mode)?;
     Ok(Done { message: sealed, path: Some(output.commit()?) })
 }

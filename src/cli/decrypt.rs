@@ -48,8 +48,7 @@ pub(super) struct Decrypt {
 
 impl Decrypt {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
-        let options =
-            OpenOptions { required_context: self.keys.required_context()?, ..OpenOptions::default() };
+        let options = self.keys.options()?;
         self.keys.with(global, |keystore, keyring| self.open(global, keystore, keyring, &options))
     }
 

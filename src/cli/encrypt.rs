@@ -8,7 +8,7 @@ use super::{
     error::CommandError,
     folder::{self, SelectionArgs},
     global::Global,
-    keyring::{ContextArgs, RawAes, keyrings},
+    keyring::{ContextArgs, RawKeys},
     output,
     progress::Meter,
     stream::{with_source, with_target},
@@ -19,7 +19,7 @@ use crate::{
         folder::{FolderError, RESERVED_CONTEXT_PREFIX},
     },
     crypto::random::SystemRandom,
-    envelope::{FrameLength, Keyring, KmsKeyring, MultiKeyring, SealOptions, Sealed},
+    envelope::{FrameLength, Keyring, KmsKeyring, MultiKeyring, SealOptions, Sealed, SuiteId},
     keystore::Keystore,
     model::{KeyRef, ParseError},
 };
@@ -37,13 +37,12 @@ pub(super) struct Encrypt {
     #[arg(value_name = "PATH")]
     path: PathBuf,
     /// A KMS key: id, ARN, alias name or alias ARN; repeatable
-    #[arg(long = "key", alias = "key-id", value_name = "KEY", required_unless_present = "raw_aes")]
+    #[arg(long = "key", alias = "key-id", value_name = "KEY", required_unless_present_any = ["raw_aes", "raw_rsa"])]
     keys: Vec<KeyRef>,
     #[command(flatten)]
     context: ContextArgs,
-    /// A raw AES-256 key, for work without any KMS; repeatable
-    #[arg(long, value_name = "NAMESPACE,NAME,KEYFILE")]
-    raw_aes: Vec<RawAes>,
+    #[command(flatten)]
+    raw: RawKeys,
     /// Where to write [default: PATH.sealed]
     #[arg(short, long, value_name = "OUT")]
     output: Option<PathBuf>,
@@ -55,6 +54,12 @@ pub(super) struct Encrypt {
     frame_length: FrameLength,
     #[command(flatten)]
     selection: SelectionArgs,
+    /// The algorithm suite, by number or name: 0x0478, or 0x0578, which is signed
+    #[arg(long, value_name = "SUITE", default_value = "0x0478")]
+    suite: SuiteId,
+    /// Sign the message: who can only decrypt it cannot pass off another as it. Short for `--suite 0x0578`; slower
+    #[arg(long, conflicts_with = "suite")]
+    sign: bool,
 }
 
 pub(super) fn frame_length(text: &str) -> Result<FrameLength, ParseError> {
@@ -66,9 +71,10 @@ impl Encrypt {
         let options = SealOptions {
             context: self.context.context()?,
             frame_length: self.frame_length,
+            suite: if self.sign { SuiteId::COMMIT_KEY_SIGNED } else { self.suite },
             ..SealOptions::default()
         };
-        let raw = keyrings(&self.raw_aes)?;
+        let raw = self.raw.keyrings()?;
         match self.keys.split_first() {
             None => {
                 let mut raw = raw.into_iter();

@@ -7,7 +7,7 @@ use super::{
     output::{ERROR_STYLE, HINT_STYLE, printable},
 };
 use crate::{
-    artifact::{ArtifactError, KeyFileError},
+    artifact::{ArtifactError, KeyFileError, ModelError},
     audit::{Finding, LogError},
     envelope::{DataKeyError, ErrorClass, KeyringError, OpenMessageError},
     keystore::KeystoreError,
@@ -149,11 +149,22 @@ impl From<ArtifactError> for CommandError {
             ArtifactError::Open(OpenMessageError::Keyring(KeyringError::NotARecipient { .. })) => {
                 command_error.hint("open it with one of its recipients' keys: `--raw-aes NAMESPACE,NAME,KEYFILE` for a raw one")
             }
+            ArtifactError::Open(OpenMessageError::SuiteForbidden { .. }) => {
+                command_error.hint("if you trust where it came from: `--commitment-policy require-encrypt-allow-decrypt`")
+            }
+            ArtifactError::Open(OpenMessageError::NotInPart { .. }) => {
+                command_error.hint("open it whole: `keystead decrypt FILE`")
+            }
+            ArtifactError::Model(ModelError::NoTensor { .. }) => {
+                command_error.hint("see which there are with `keystead tensors FILE`")
+            }
             ArtifactError::Open(
                 OpenMessageError::HeaderTag
                 | OpenMessageError::Frame { .. }
                 | OpenMessageError::Sequence { .. }
                 | OpenMessageError::Truncated
+                | OpenMessageError::NoFinalFrame
+                | OpenMessageError::Signature
                 | OpenMessageError::TrailingBytes,
             ) => command_error.hint("this is not what was sealed; get the file again from where it came"),
             _ => command_error,

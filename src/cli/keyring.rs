@@ -1,13 +1,19 @@
-//! The keys that `encrypt` and `decrypt` are given: KMS keys, raw AES keys, or both.
+//! The keys that `encrypt` and `decrypt` are given: KMS keys, raw AES and RSA keys, or several of them.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use clap::Args;
 
 use super::{error::CommandError, global::Global, output};
 use crate::{
-    artifact::RawKeyFile,
-    envelope::{Keyring, KmsKeyring, MultiKeyring, RawAesKeyring},
+    artifact::{RawKeyFile, RsaKeyFile},
+    crypto::rsa::RsaPadding,
+    envelope::{
+        CommitmentPolicy, Keyring, KmsKeyring, MultiKeyring, OpenOptions, RawAesKeyring, RawRsaKeyring,
+    },
     keystore::Keystore,
     model::{EncryptionContext, KeyRef, ParseError},
 };
@@ -20,15 +26,22 @@ pub(super) struct OpeningKeys {
     keys: Vec<KeyRef>,
     #[command(flatten)]
     context: ContextArgs,
-    /// A raw AES-256 key; repeatable. Without `--key` no KMS is asked
-    #[arg(long, value_name = "NAMESPACE,NAME,KEYFILE")]
-    raw_aes: Vec<RawAes>,
+    /// Raw keys; without `--key` no KMS is asked.
+    #[command(flatten)]
+    raw: RawKeys,
+    /// Which messages to open: require-encrypt-allow-decrypt opens those of old suites too, which do not commit to
+    /// their key
+    #[arg(long, value_name = "POLICY", default_value = "require-encrypt-require-decrypt")]
+    commitment_policy: CommitmentPolicy,
 }
 
 impl OpeningKeys {
-    /// The pairs that a message must have.
-    pub(super) fn required_context(&self) -> Result<EncryptionContext, CommandError> {
-        self.context.context()
+    /// What a message must be and have.
+    pub(super) fn options(&self) -> Result<OpenOptions, CommandError> {
+        Ok(OpenOptions {
+            required_context: self.context.context()?,
+            commitment_policy: self.commitment_policy,
+        })
     }
 
     /// Does some work with a keyring of these keys, and with the keystore when it is needed.
@@ -37,7 +50,7 @@ impl OpeningKeys {
         global: &Global,
         work: impl FnOnce(Option<&Keystore>, &dyn Keyring) -> Result<T, CommandError>,
     ) -> Result<T, CommandError> {
-        let mut raw = keyrings(&self.raw_aes)?.into_iter();
+        let mut raw = self.raw.keyrings()?.into_iter();
         if self.keys.is_empty()
             && let Some(first) = raw.next()
         {
@@ -53,9 +66,84 @@ impl OpeningKeys {
     }
 }
 
-/// The keyrings of these raw keys.
-pub(super) fn keyrings(raw: &[RawAes]) -> Result<Vec<RawAesKeyring>, CommandError> {
-    raw.iter().map(RawAes::keyring).collect()
+/// Keys that the user holds.
+#[derive(Debug, Args)]
+pub(super) struct RawKeys {
+    /// A raw AES-256 key, for work without any KMS; repeatable
+    #[arg(long, value_name = "NAMESPACE,NAME,KEYFILE")]
+    raw_aes: Vec<RawAes>,
+    /// A raw RSA key; PADDING is oaep-sha1, oaep-sha256, oaep-sha384, oaep-sha512 or pkcs1; repeatable
+    #[arg(long, value_name = "NAMESPACE,NAME,PADDING,PEMFILE")]
+    raw_rsa: Vec<RawRsa>,
+}
+
+impl RawKeys {
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.raw_aes.is_empty() && self.raw_rsa.is_empty()
+    }
+
+    /// Their keyrings.
+    pub(super) fn keyrings(&self) -> Result<Vec<Box<dyn Keyring>>, CommandError> {
+        let mut keyrings = keyrings(&self.raw_aes)?;
+        for key in &self.raw_rsa {
+            keyrings.push(Box::new(key.keyring()?));
+        }
+        Ok(keyrings)
+    }
+}
+
+/// The keyrings of raw AES keys.
+pub(super) fn keyrings(keys: &[RawAes]) -> Result<Vec<Box<dyn Keyring>>, CommandError> {
+    let mut keyrings: Vec<Box<dyn Keyring>> = Vec::new();
+    for key in keys {
+        keyrings.push(Box::new(key.keyring()?));
+    }
+    Ok(keyrings)
+}
+
+/// A raw RSA key: `NAMESPACE,NAME,PADDING,PEMFILE`.
+#[derive(Debug, Clone)]
+pub(super) struct RawRsa {
+    namespace: String,
+    name: String,
+    padding: RsaPadding,
+    key_file: PathBuf,
+}
+
+impl FromStr for RawRsa {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let mut parts = text.splitn(4, ',').filter(|part| !part.is_empty());
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(namespace), Some(name), Some(padding), Some(file)) => Ok(Self {
+                namespace: namespace.into(),
+                name: name.into(),
+                padding: padding.parse()?,
+                key_file: file.into(),
+            }),
+            _ => Err(ParseError::new("write it as NAMESPACE,NAME,PADDING,PEMFILE")),
+        }
+    }
+}
+
+impl RawRsa {
+    /// Reads the key file.
+    fn keyring(&self) -> Result<RawRsaKeyring, CommandError> {
+        let file = RsaKeyFile::read(&self.key_file)?;
+        warn_of_readers(&self.key_file, file.readable_by_others);
+        Ok(RawRsaKeyring::new(self.namespace.as_str(), self.name.as_str(), self.padding, file.key)?)
+    }
+}
+
+fn warn_of_readers(key_file: &Path, mode: Option<u32>) {
+    if let Some(mode) = mode {
+        let name = key_file.display();
+        output::say(&format!(
+            "warning: others can read the key file `{name}` (mode {mode:04o}); `chmod 600` it"
+        ));
+    }
 }
 
 /// A raw AES key: `NAMESPACE,NAME,KEYFILE`.
@@ -84,14 +172,9 @@ impl FromStr for RawAes {
 
 impl RawAes {
     /// Reads the key file.
-    pub(super) fn keyring(&self) -> Result<RawAesKeyring, CommandError> {
+    fn keyring(&self) -> Result<RawAesKeyring, CommandError> {
         let file = RawKeyFile::read(&self.key_file)?;
-        if let Some(mode) = file.readable_by_others {
-            output::say(&format!(
-                "warning: others can read the key file `{}` (mode {mode:04o}); `chmod 600` it",
-                self.key_file.display()
-            ));
-        }
+        warn_of_readers(&self.key_file, file.readable_by_others);
         Ok(RawAesKeyring::new(self.namespace.as_str(), self.name.as_str(), file.key)?)
     }
 }
@@ -132,6 +215,12 @@ mod tests {
         assert_eq!(raw.key_file, PathBuf::from("dir,with,commas/k"));
         for bad in ["", "a", "a,b", ",b,c", "a,,c", "a,b,"] {
             assert!(bad.parse::<RawAes>().is_err(), "{bad}");
+        }
+        let raw: RawRsa = "lab,key 1,oaep-sha256,dir,with,commas/k".parse().unwrap();
+        assert_eq!((raw.namespace.as_str(), raw.padding), ("lab", RsaPadding::OaepSha256));
+        assert_eq!(raw.key_file, PathBuf::from("dir,with,commas/k"));
+        for bad in ["", "a,b,pkcs1", "a,b,none,file", "a,,pkcs1,file", "a,b,pkcs1,"] {
+            assert!(bad.parse::<RawRsa>().is_err(), "{bad}");
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     artifact::folder::{FileEntry, FolderReader, Modified},
-    envelope::{MessageId, OpenOptions},
+    envelope::MessageId,
     model::Timestamp,
 };
 
@@ -39,8 +39,7 @@ pub(super) struct List {
 impl List {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
         let selection = self.selection.selection()?;
-        let options =
-            OpenOptions { required_context: self.keys.required_context()?, ..OpenOptions::default() };
+        let options = self.keys.options()?;
         let folder = self.keys.with(global, |_, keyring| {
             Ok(FolderReader::open(&self.path, keyring, &options, self.manifest_id)?)
         })?;

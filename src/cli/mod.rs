@@ -6,6 +6,7 @@
 mod alias;
 mod apply;
 mod audit;
+mod cat;
 mod clock;
 mod complete;
 mod decrypt;
@@ -34,12 +35,14 @@ mod progress;
 mod query;
 mod reencrypt;
 mod reference;
+mod run;
 mod s3;
 #[cfg(feature = "server")]
 mod serve;
 mod simulate;
 mod stream;
 mod sts;
+mod tensors;
 mod tiers;
 mod verify;
 
@@ -94,6 +97,9 @@ enum Command {
     List(list::List),
     Reencrypt(reencrypt::Reencrypt),
     Lint(lint::Lint),
+    Cat(cat::Cat),
+    Tensors(tensors::Tensors),
+    Run(run::Run),
     #[command(subcommand)]
     S3(s3::S3),
     #[cfg(feature = "server")]
@@ -137,6 +143,9 @@ impl Command {
             Self::Verify(command) => command.run(global),
             Self::Reencrypt(command) => command.run(global),
             Self::List(command) => command.run(global),
+            Self::Cat(command) => command.run(global),
+            Self::Tensors(command) => command.run(global),
+            Self::Run(command) => command.run(global),
             Self::S3(command) => command.run(global),
             Self::Tiers(command) => command.run(global),
             Self::Clock(command) => command.run(global),

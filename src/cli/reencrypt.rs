@@ -9,7 +9,7 @@ use super::{
     error::CommandError,
     folder::{message_id, tell_sealed},
     global::Global,
-    keyring::{ContextArgs, RawAes, keyrings},
+    keyring::{ContextArgs, RawAes, RawKeys, keyrings},
     output,
     progress::Meter,
     stream::expect_not_the_keystores,
@@ -39,9 +39,8 @@ pub(super) struct Reencrypt {
     /// A raw AES-256 key to move it to; repeatable
     #[arg(long, value_name = "NAMESPACE,NAME,KEYFILE")]
     new_raw_aes: Vec<RawAes>,
-    /// A raw AES-256 key that opens it; repeatable
-    #[arg(long, value_name = "NAMESPACE,NAME,KEYFILE")]
-    raw_aes: Vec<RawAes>,
+    #[command(flatten)]
+    raw: RawKeys,
     #[command(flatten)]
     context: ContextArgs,
     /// How many bytes each frame holds [default: as many as now]
@@ -54,15 +53,15 @@ pub(super) struct Reencrypt {
 
 impl Reencrypt {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
-        let mut old_raw = keyrings(&self.raw_aes)?.into_iter();
+        let mut old_raw = self.raw.keyrings()?.into_iter();
         let mut new_raw = keyrings(&self.new_raw_aes)?.into_iter();
         // Raw keys alone need no KMS.
-        let needs_kms = !self.keys.is_empty() || self.raw_aes.is_empty();
+        let needs_kms = !self.keys.is_empty() || self.raw.is_empty();
         let session = if needs_kms { Some(global.session()?) } else { None };
         let keystore = session.as_ref().map(|(keystore, _)| keystore);
         let kms = session.as_ref().map(|(keystore, caller)| keystore.kms().data_keys(caller.clone()));
         let no_key = || CommandError::usage("no key was given");
-        let old = match (&kms, self.raw_aes.is_empty()) {
+        let old = match (&kms, self.raw.is_empty()) {
             (Some(kms), true) => MultiKeyring::new(KmsKeyring::discovery(kms)),
             _ => MultiKeyring::new(old_raw.next().ok_or_else(no_key)?),
         };

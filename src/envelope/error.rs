@@ -145,6 +145,18 @@ pub enum KeyringError {
         /// The key's name.
         name: String,
     },
+    /// The message names this raw key, of which only the public half is here.
+    #[error("the raw key `{name}` is a public key: it seals and cannot open")]
+    RawKeyIsPublic {
+        /// The key's name.
+        name: String,
+    },
+    /// The raw key is too small for a data key.
+    #[error("the raw key `{name}` is too small to seal a data key with its padding")]
+    RawKeyDoesNotSeal {
+        /// The key's name.
+        name: String,
+    },
     /// The keyring opens messages only.
     #[error("no key was named to seal with")]
     NoSealingKey,
@@ -161,7 +173,9 @@ impl KeyringError {
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::NotARecipient { .. } => ErrorClass::KeyUnusable,
+            Self::NotARecipient { .. } | Self::RawKeyIsPublic { .. } | Self::RawKeyDoesNotSeal { .. } => {
+                ErrorClass::KeyUnusable
+            }
             Self::Kms { source, .. } => ErrorClass::of_code(source.code),
             Self::WrongKeyUsed { .. } | Self::RawKeyDoesNotOpen { .. } => ErrorClass::Integrity,
             Self::NoSealingKey => ErrorClass::Usage,

@@ -5,7 +5,11 @@
 //! recipient. Whoever can unwrap one of the encrypted data keys can open the message.
 
 use super::{DataKey, EncryptedDataKey, KeyringError};
-use crate::{crypto::random::Random, model::EncryptionContext, secret::SecretKey};
+use crate::{
+    crypto::random::Random,
+    model::{EncryptionContext, ParseError},
+    secret::SecretKey,
+};
 
 /// A new data key and its encrypted forms, one for each recipient.
 #[derive(Debug)]
@@ -52,6 +56,33 @@ pub trait Keyring: Send + Sync {
         encrypted: &[EncryptedDataKey],
         context: &EncryptionContext,
     ) -> Result<DataKey, KeyringError>;
+}
+
+impl<K: Keyring + ?Sized> Keyring for Box<K> {
+    fn generate(
+        &self,
+        context: &EncryptionContext,
+        random: &mut dyn Random,
+    ) -> Result<NewDataKey, KeyringError> {
+        (**self).generate(context, random)
+    }
+
+    fn wrap(
+        &self,
+        data_key: &SecretKey,
+        context: &EncryptionContext,
+        random: &mut dyn Random,
+    ) -> Result<Vec<EncryptedDataKey>, KeyringError> {
+        (**self).wrap(data_key, context, random)
+    }
+
+    fn unwrap(
+        &self,
+        encrypted: &[EncryptedDataKey],
+        context: &EncryptionContext,
+    ) -> Result<DataKey, KeyringError> {
+        (**self).unwrap(encrypted, context)
+    }
 }
 
 /// Several keyrings as one. Sealing makes the data key with the first and wraps it with all others; opening takes the
@@ -121,6 +152,26 @@ impl Keyring for MultiKeyring<'_> {
 /// Whom the data key is encrypted for, in words that are safe to print.
 pub(super) fn recipients(encrypted: &[EncryptedDataKey]) -> Vec<String> {
     encrypted.iter().map(|key| format!("`{}`", key.recipient())).collect()
+}
+
+/// The longest namespace and the longest name in bytes. The format has room for 65,515; a header for 1 MiB in all.
+const NAME_BYTES_MAX: usize = 1024;
+/// What the KMS keyring keeps for itself as the beginning of a provider id.
+const RESERVED_NAMESPACE: &str = "aws-kms";
+
+/// Whether a raw key may be called this.
+pub(super) fn check_raw_name(namespace: &str, name: &str) -> Result<(), ParseError> {
+    for (what, text) in [("namespace", namespace), ("name", name)] {
+        if text.is_empty() || text.len() > NAME_BYTES_MAX {
+            return Err(ParseError::new(format!("a raw key's {what} has 1 to {NAME_BYTES_MAX} bytes")));
+        }
+    }
+    if namespace.starts_with(RESERVED_NAMESPACE) {
+        return Err(ParseError::new(format!(
+            "the raw key's namespace `{namespace}` begins with `{RESERVED_NAMESPACE}`, which stands for keys in a KMS"
+        )));
+    }
+    Ok(())
 }
 
 /// The end of a raw AES key's provider info, after the key's name: tag length in bits, IV length in bytes, IV.

@@ -4,8 +4,8 @@
 //! Encryption SDK client opens what is sealed here, and the other way round: nothing is added to the format.
 //!
 //! A message's frames are encrypted by a data key made for it alone. The data key stands in the header, encrypted once
-//! for each recipient by a [`Keyring`]: keys in a KMS ([`KmsKeyring`], by way of [`DataKeys`]), an AES key that the user
-//! holds ([`RawAesKeyring`]), or several of both ([`MultiKeyring`]).
+//! for each recipient by a [`Keyring`]: keys in a KMS ([`KmsKeyring`], by way of [`DataKeys`]), an AES or RSA key
+//! that the user holds ([`RawAesKeyring`], [`RawRsaKeyring`]), or several of both ([`MultiKeyring`]).
 //!
 //! ```
 //! use keystead::{
@@ -56,6 +56,7 @@ mod open;
 mod pipeline;
 mod position;
 mod raw_aes;
+mod raw_rsa;
 mod seal;
 mod signature;
 mod suite;
@@ -76,5 +77,6 @@ pub use layout::BodySizes;
 pub use open::{OpenOptions, Opened, UNFRAMED_BYTES_MAX, open};
 pub use position::{ReadAt, SealedMessage, WriteAt, open_at, seal_at};
 pub use raw_aes::RawAesKeyring;
+pub use raw_rsa::RawRsaKeyring;
 pub use seal::{SealOptions, Sealed, seal};
 pub use suite::{CommitmentPolicy, SuiteId};

@@ -5,7 +5,7 @@
 
 use super::{
     DataKey, EncryptedDataKey, Keyring, KeyringError, NewDataKey,
-    keyring::{RAW_AES_LENGTHS, recipients},
+    keyring::{RAW_AES_LENGTHS, check_raw_name, recipients},
 };
 use crate::{
     crypto::{
@@ -16,11 +16,6 @@ use crate::{
     model::{EncryptionContext, ParseError},
     secret::SecretKey,
 };
-
-/// The longest namespace and the longest name in bytes. The format has room for 65,515; a header for 1 MiB in all.
-const NAME_BYTES_MAX: usize = 1024;
-/// What the KMS keyring keeps for itself as the beginning of a provider id.
-const RESERVED_NAMESPACE: &str = "aws-kms";
 
 /// Wraps data keys with one AES-256 key. Namespace and name stand in the message in clear, and say which key it is.
 #[derive(Debug)]
@@ -42,16 +37,7 @@ impl RawAesKeyring {
         key: SecretKey,
     ) -> Result<Self, ParseError> {
         let (namespace, name) = (namespace.into(), name.into());
-        for (what, text) in [("namespace", &namespace), ("name", &name)] {
-            if text.is_empty() || text.len() > NAME_BYTES_MAX {
-                return Err(ParseError::new(format!("a raw key's {what} has 1 to {NAME_BYTES_MAX} bytes")));
-            }
-        }
-        if namespace.starts_with(RESERVED_NAMESPACE) {
-            return Err(ParseError::new(format!(
-                "the raw key's namespace `{namespace}` begins with `{RESERVED_NAMESPACE}`, which stands for keys in a KMS"
-            )));
-        }
+        check_raw_name(&namespace, &name)?;
         Ok(Self { namespace, name, key })
     }
 
