@@ -44,6 +44,8 @@ pub mod secret;
 pub mod services;
 pub mod storage;
 pub mod testing;
+#[cfg(feature = "tls")]
+pub mod transit;
 pub mod world;
 
 /// The README's program is a test.

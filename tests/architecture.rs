@@ -47,8 +47,11 @@ const MODULES: &[Module] = &[
     module("transit", &["model", "secret", "crypto"], "TLS between two processes"),
     module(
         "services",
-        &["model", "secret", "crypto", "policy", "iam", "world", "audit", "envelope", "artifact", "kms"],
-        "simulated services call KMS as AWS's do, and never reach storage",
+        &[
+            "model", "secret", "crypto", "policy", "iam", "world", "audit", "envelope", "artifact", "kms",
+            "transit",
+        ],
+        "simulated services call KMS as AWS's do, and never reach storage; of transit the making of certificates",
     ),
     module(
         "keystore",
@@ -64,7 +67,7 @@ const MODULES: &[Module] = &[
         "lab",
         &[
             "model", "secret", "crypto", "policy", "iam", "world", "audit", "envelope", "artifact", "kms",
-            "services", "keystore", "testing",
+            "transit", "services", "keystore", "testing",
         ],
         "seeds and lessons, made with what everybody can call",
     ),
@@ -117,6 +120,9 @@ const EXPOSES_SECRETS: &[(&str, &str)] = &[
         "src/envelope/seal.rs",
         "the commitment is derived with the keys, and stands in the header for all to see",
     ),
+    ("src/transit/identity.rs", "TLS signs with the holder's private key"),
+    ("src/transit/pem.rs", "a private key is written where its holder asks"),
+    ("src/transit/x509.rs", "an authority signs with its private key"),
     ("src/keystore/mod.rs", "the log's signing key is wrapped"),
     ("src/keystore/seal.rs", "the root key is sealed, and key files are written"),
 ];

@@ -116,6 +116,9 @@ fn next_step(code: ErrorCode) -> Option<&'static str> {
         ErrorCode::NotFound => {
             Some("see which keys there are with `keystead key list`, and aliases with `keystead alias list`")
         }
+        ErrorCode::ResourceNotFound => {
+            Some("`keystead tls ca` makes the authority; `keystead tls list` shows what it issued")
+        }
         ErrorCode::NoSuchBucket => Some("make it with `keystead s3 mb s3://NAME`"),
         ErrorCode::InvalidClientTokenId => {
             Some("name somebody who exists with `--as user/NAME`, `--as role/NAME` or `--as root`")

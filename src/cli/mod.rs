@@ -44,6 +44,7 @@ mod stream;
 mod sts;
 mod tensors;
 mod tiers;
+mod tls;
 mod verify;
 
 use std::process::ExitCode;
@@ -106,6 +107,8 @@ enum Command {
     Serve(serve::Serve),
     #[cfg(feature = "server")]
     Exec(exec::Exec),
+    #[command(subcommand)]
+    Tls(tls::Tls),
     Tiers(tiers::Tiers),
     Explain(explain::Explain),
     Simulate(simulate::Simulate),
@@ -147,6 +150,7 @@ impl Command {
             Self::Tensors(command) => command.run(global),
             Self::Run(command) => command.run(global),
             Self::S3(command) => command.run(global),
+            Self::Tls(command) => command.run(global),
             Self::Tiers(command) => command.run(global),
             Self::Clock(command) => command.run(global),
             Self::Audit(command) => command.run(global),

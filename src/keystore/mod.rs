@@ -17,7 +17,6 @@ mod operations;
 mod recovery;
 mod rewrap;
 mod seal;
-#[cfg(feature = "server")]
 mod signers;
 #[cfg(test)]
 mod tests;
@@ -38,6 +37,8 @@ use self::{
     rewrap::{rewrapped, secrets_of},
     seal::{Purpose, RootKey, SealedRoot, Sealing},
 };
+#[cfg(feature = "tls")]
+use crate::services::tls::Tls;
 use crate::{
     audit::{
         self, AuditLog, LogFault, LogOptions, LogPosition, Record, Verified, checkpoint,
@@ -305,6 +306,12 @@ impl Keystore {
     /// Sealing and opening artifacts under this keystore's keys, as `caller`.
     pub fn artifacts(&self, caller: &Caller) -> Artifacts<'_> {
         Artifacts::new(&self.door, caller)
+    }
+
+    /// The certificate authority of this keystore.
+    #[cfg(feature = "tls")]
+    pub fn tls(&self) -> Tls<'_> {
+        Tls::new(&self.door)
     }
 
     /// The accounts beside the keystore's own.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     crypto::random::Random,
-    iam::{AccessKey, MfaDevice},
+    iam::{AccessKey, MfaDevice, Session},
     kms::{SecretOf, Secrets},
     world::{Change, IdentityChange, Key, Material, World},
 };
@@ -36,6 +36,10 @@ pub(super) fn rewrapped(
         key.materials = materials.collect::<Result<Vec<Material>, _>>()?;
         rewrapped.apply(&Change::PutKey(Box::new(key)));
     }
+    for authority in world.authorities() {
+        let authority = older.materials.rewrap_authority(&newer.materials, authority, random)?;
+        rewrapped.apply(&Change::PutAuthority(Box::new(authority)));
+    }
     let (older, newer) = (&older.credentials, &newer.credentials);
     for access_key in world.identities().access_keys() {
         let of = SecretOf::AccessKey(&access_key.id);
@@ -47,6 +51,12 @@ pub(super) fn rewrapped(
         let wrapped = older.rewrap(newer, SecretOf::MfaDevice(&device.serial), &device.wrapped, random)?;
         let device = MfaDevice { wrapped, ..MfaDevice::clone(device) };
         rewrapped.apply(&Change::Identity(IdentityChange::PutMfaDevice(Box::new(device))));
+    }
+    for session in world.identities().sessions() {
+        let of = SecretOf::AccessKey(&session.access_key);
+        let wrapped = older.rewrap(newer, of, &session.wrapped, random)?;
+        let session = Session { wrapped, ..Session::clone(session) };
+        rewrapped.apply(&Change::Identity(IdentityChange::PutSession(Box::new(session))));
     }
     Ok(rewrapped)
 }

@@ -4,9 +4,9 @@ use super::Keystore;
 use crate::{
     iam::AccessKeyId,
     kms::{CallError, Caller},
-    model::PrincipalArn,
-    secret::SecretBytes,
 };
+#[cfg(feature = "server")]
+use crate::{model::PrincipalArn, secret::SecretBytes};
 
 impl Keystore {
     /// The caller as a person names it: as [`Caller::parse`] has it, or by the id of an access key (`AKIA…`) or session
@@ -23,6 +23,7 @@ impl Keystore {
     }
 
     /// Whom an active access key belongs to; with a session token, whose session it is.
+    #[cfg(feature = "server")]
     pub(crate) fn signer(
         &self,
         access_key_id: &AccessKeyId,
@@ -32,6 +33,7 @@ impl Keystore {
     }
 
     /// The secret of an access key, to derive a signing key of it and drop it.
+    #[cfg(feature = "server")]
     pub(crate) fn secret_access_key(&self, access_key_id: &AccessKeyId) -> Result<SecretBytes, CallError> {
         self.door.secret_access_key(access_key_id)
     }

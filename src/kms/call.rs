@@ -23,6 +23,8 @@ use crate::{
     secret::SecretBytes,
     world::{Key, World},
 };
+#[cfg(feature = "tls")]
+use crate::{model::AuthorityArn, world::Authority};
 
 /// How many grants of the caller an explanation looks at.
 const EXPLAINED_GRANTS_MAX: usize = 100;
@@ -233,6 +235,26 @@ impl Call<'_> {
             A::NAME
         );
         CallError::new(ErrorCode::AccessDenied, message)
+    }
+
+    /// Wraps the private key of a certificate authority that is being made.
+    #[cfg(feature = "tls")]
+    pub(crate) fn wrap_authority_key(
+        &mut self,
+        authority: &AuthorityArn,
+        key: &SecretBytes,
+    ) -> Result<Vec<u8>, CallError> {
+        Ok(self.materials.wrap_authority_key(authority, key, self.random)?)
+    }
+
+    /// Unwraps the private key of a certificate authority, for who was allowed to use it.
+    #[cfg(feature = "tls")]
+    pub(crate) fn open_authority_key<A: Action>(
+        &self,
+        authorized: &Authorized<A>,
+        authority: &Authority,
+    ) -> Result<SecretBytes, CallError> {
+        self.materials.open_authority_key(authorized, authority)
     }
 
     /// Remembers a key for the record.

@@ -10,10 +10,10 @@ use crate::{
         OpenError, aead,
         random::{Random, RandomError},
     },
-    model::{EncryptionContext, KeyArn, MaterialId, RotationType, Timestamp},
+    model::{AuthorityArn, EncryptionContext, KeyArn, MaterialId, RotationType, Timestamp},
     policy::{Action, Authorized},
     secret::{SecretBytes, SecretKey},
-    world::{Key, Material},
+    world::{Authority, Key, Material},
 };
 
 /// The key that wraps all key materials.
@@ -80,6 +80,56 @@ impl Materials {
         Ok(OpenMaterial { key: key.arn.clone(), id: *id, secret })
     }
 
+    /// Wraps the private key of a certificate authority.
+    #[cfg(feature = "tls")]
+    pub(super) fn wrap_authority_key(
+        &self,
+        authority: &AuthorityArn,
+        key: &SecretBytes,
+        random: &mut dyn Random,
+    ) -> Result<Vec<u8>, RandomError> {
+        aead::seal_with_random_nonce(&self.wrapping, &authority_aad(authority), key.expose_secret(), random)
+    }
+
+    /// Unwraps the private key of a certificate authority, for who was allowed to use it.
+    #[cfg(feature = "tls")]
+    pub(super) fn open_authority_key<A: Action>(
+        &self,
+        authorized: &Authorized<A>,
+        authority: &Authority,
+    ) -> Result<SecretBytes, CallError> {
+        if authorized.resource() != authority.arn.as_str() {
+            return Err(CallError::internal("a permission for one authority was held against another"));
+        }
+        self.unwrap_authority_key(authority)
+    }
+
+    /// Wraps an authority's private key anew under another wrapping key: for rotating the root key, never for a call.
+    pub(crate) fn rewrap_authority(
+        &self,
+        newer: &Self,
+        authority: &Authority,
+        random: &mut dyn Random,
+    ) -> Result<Authority, CallError> {
+        let (key, aad) = (self.unwrap_authority_key(authority)?, authority_aad(&authority.arn));
+        let wrapped_key = aead::seal_with_random_nonce(&newer.wrapping, &aad, key.expose_secret(), random)?;
+        Ok(Authority { wrapped_key, ..authority.clone() })
+    }
+
+    fn unwrap_authority_key(&self, authority: &Authority) -> Result<SecretBytes, CallError> {
+        let opened = aead::open_with_leading_nonce(
+            &self.wrapping,
+            &authority_aad(&authority.arn),
+            &authority.wrapped_key,
+        );
+        opened.map_err(|_| {
+            CallError::internal(format!(
+                "the private key of {} is damaged: it does not unwrap",
+                authority.arn
+            ))
+        })
+    }
+
     /// Wraps a material anew under another wrapping key: for rotating the root key, never for a call.
     pub(crate) fn rewrap(
         &self,
@@ -122,6 +172,11 @@ impl OpenMaterial {
     ) -> Result<SecretBytes, CallError> {
         blob.open(&self.secret, context)
     }
+}
+
+fn authority_aad(authority: &AuthorityArn) -> Vec<u8> {
+    // Another first line than a material's: neither can be passed off as the other.
+    format!("keystead v1 certificate authority key\n{authority}").into_bytes()
 }
 
 fn aad(key: &KeyArn, id: &MaterialId) -> Vec<u8> {

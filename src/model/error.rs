@@ -83,6 +83,8 @@ pub enum ErrorCode {
     InvalidMarker,
     /// A limit of the service.
     LimitExceeded,
+    /// A certificate request that is not well formed or not signed with its own key.
+    MalformedCsr,
     /// A policy that is not well formed, or would lock everybody out.
     MalformedPolicyDocument,
     /// No such bucket.
@@ -95,6 +97,10 @@ pub enum ErrorCode {
     NotFound,
     /// The policy cannot be attached.
     PolicyNotAttachable,
+    /// What was asked for was done before (AWS Private CA).
+    RequestAlreadyProcessed,
+    /// No such certificate authority or certificate (AWS Private CA).
+    ResourceNotFound,
     /// A tag that is not well formed or is reserved.
     Tag,
     /// The operation exists at AWS and not here, or not for this kind of key.
@@ -137,12 +143,15 @@ impl ErrorCode {
             Self::InvalidGrantToken => "InvalidGrantTokenException",
             Self::InvalidMarker => "InvalidMarkerException",
             Self::LimitExceeded => "LimitExceededException",
+            Self::MalformedCsr => "MalformedCSRException",
             Self::MalformedPolicyDocument => "MalformedPolicyDocumentException",
             Self::NoSuchBucket => "NoSuchBucket",
             Self::NoSuchEntity => "NoSuchEntity",
             Self::NoSuchKey => "NoSuchKey",
             Self::NotFound => "NotFoundException",
             Self::PolicyNotAttachable => "PolicyNotAttachable",
+            Self::RequestAlreadyProcessed => "RequestAlreadyProcessedException",
+            Self::ResourceNotFound => "ResourceNotFoundException",
             Self::Tag => "TagException",
             Self::UnsupportedOperation => "UnsupportedOperationException",
             Self::Validation => "ValidationException",

@@ -4,6 +4,7 @@
 //! clock or holds a secret.
 
 mod arn;
+mod certificate;
 mod context;
 mod error;
 mod grant;
@@ -14,6 +15,10 @@ mod tag;
 mod time;
 
 pub use arn::{AliasName, Arn, KeyArn, KeyRef};
+pub use certificate::{
+    AuthorityArn, CERTIFICATE_NAMES_MAX, CertificateNames, CertificateSerial, HostName, RevocationReason,
+    SERIAL_BYTES,
+};
 pub use context::{CONTEXT_BYTES_MAX, EncryptionContext};
 pub use error::{ErrorCode, ParseError};
 pub use grant::{GrantId, GrantName, GrantToken};

@@ -5,3 +5,5 @@ pub mod iam;
 pub mod organizations;
 pub mod s3;
 pub mod sts;
+#[cfg(feature = "tls")]
+pub mod tls;

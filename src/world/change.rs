@@ -4,7 +4,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use thiserror::Error;
 
 use super::{
-    Account, Alias, Bucket, BucketName, Grant, IdentityChange, Key, Object, ObjectKey, Row, RowId, Settings,
+    Account, Alias, Authority, Bucket, BucketName, Certificate, Grant, IdentityChange, Key, Object,
+    ObjectKey, Row, RowId, Settings,
 };
 use crate::model::{AccountId, AliasName, GrantId, KeyArn};
 
@@ -35,6 +36,10 @@ pub enum Change {
     PutObject(Box<Object>),
     /// An object is gone.
     DeleteObject(BucketName, ObjectKey),
+    /// A certificate authority is made, or its key wrapped anew.
+    PutAuthority(Box<Authority>),
+    /// A certificate is issued or revoked.
+    PutCertificate(Box<Certificate>),
     /// The keystore's settings change.
     PutSettings(Settings),
 }
@@ -79,6 +84,8 @@ pub(super) mod table {
     pub(in crate::world) const OIDC_PROVIDER: &str = "oidc-provider";
     pub(in crate::world) const BUCKET: &str = "bucket";
     pub(in crate::world) const OBJECT: &str = "object";
+    pub(in crate::world) const AUTHORITY: &str = "authority";
+    pub(in crate::world) const CERTIFICATE: &str = "certificate";
     pub(in crate::world) const SETTINGS: &str = "settings";
 }
 
@@ -98,6 +105,8 @@ pub const TABLES: &[&str] = &[
     table::SESSION,
     table::BUCKET,
     table::OBJECT,
+    table::AUTHORITY,
+    table::CERTIFICATE,
     table::SETTINGS,
 ];
 
@@ -128,6 +137,10 @@ impl Change {
             Self::DeleteBucket(name) => delete(table::BUCKET, name.to_string()),
             Self::PutObject(object) => put(table::OBJECT, object_id(&object.bucket, &object.key), object),
             Self::DeleteObject(bucket, key) => delete(table::OBJECT, object_id(bucket, key)),
+            Self::PutAuthority(authority) => put(table::AUTHORITY, authority.account.to_string(), authority),
+            Self::PutCertificate(certificate) => {
+                put(table::CERTIFICATE, certificate.serial.to_string(), certificate)
+            }
             Self::PutSettings(settings) => put(table::SETTINGS, "settings".into(), settings),
         }
     }
@@ -145,6 +158,8 @@ impl Change {
             table::GRANT => Self::PutGrant(read(row)?),
             table::BUCKET => Self::PutBucket(read(row)?),
             table::OBJECT => Self::PutObject(read(row)?),
+            table::AUTHORITY => Self::PutAuthority(read(row)?),
+            table::CERTIFICATE => Self::PutCertificate(read(row)?),
             table::SETTINGS => Self::PutSettings(read(row)?),
             _ => match IdentityChange::from_row(row)? {
                 Some(change) => Self::Identity(change),

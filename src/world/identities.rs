@@ -177,6 +177,11 @@ impl Identities {
         self.sessions.get(id)
     }
 
+    /// All sessions, by the id of their access key.
+    pub fn sessions(&self) -> impl Iterator<Item = &Arc<Session>> {
+        self.sessions.values()
+    }
+
     /// The sessions that ended before `moment`, the oldest first.
     pub fn sessions_ended_before(&self, moment: Timestamp) -> impl Iterator<Item = &AccessKeyId> {
         self.session_ends.iter().take_while(move |(end, _)| *end < moment).map(|(_, id)| id)

@@ -6,6 +6,7 @@
 
 mod account;
 mod bucket;
+mod certificate;
 mod change;
 mod grant;
 mod identities;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use account::Account;
 pub use bucket::{Bucket, BucketName, Object, ObjectKey, ServerSideEncryption};
+pub use certificate::{Authority, Certificate, CertificateStatus, Revocation};
 pub use change::{Change, RowChange, RowError, TABLES};
 pub use grant::{Grant, GrantPrincipal};
 pub use identities::{Identities, IdentityChange};
@@ -29,8 +31,8 @@ use self::grant::Grants;
 use crate::{
     iam::Identity,
     model::{
-        AccountId, AliasName, EncryptionContext, GrantId, GrantName, GrantToken, KeyArn, PrincipalArn,
-        Region, Timestamp,
+        AccountId, AliasName, CertificateSerial, EncryptionContext, GrantId, GrantName, GrantToken, KeyArn,
+        PrincipalArn, Region, Timestamp,
     },
     policy::{GrantOperation, PrincipalFacts},
 };
@@ -80,6 +82,8 @@ pub struct World {
     identities: Identities,
     buckets: OrdMap<BucketName, Arc<Bucket>>,
     objects: OrdMap<(BucketName, ObjectKey), Arc<Object>>,
+    authorities: OrdMap<AccountId, Arc<Authority>>,
+    certificates: OrdMap<CertificateSerial, Arc<Certificate>>,
     /// What time will do, soonest first. Derived from the keys.
     agenda: OrdSet<(Timestamp, KeyArn)>,
 }
@@ -97,6 +101,8 @@ impl World {
             identities: Identities::default(),
             buckets: OrdMap::new(),
             objects: OrdMap::new(),
+            authorities: OrdMap::new(),
+            certificates: OrdMap::new(),
             agenda: OrdSet::new(),
         }
     }
@@ -129,6 +135,10 @@ impl World {
         let identities = self.identities.changes().map(Change::Identity);
         let buckets = self.buckets.values().map(|bucket| Change::PutBucket(Bucket::clone(bucket)));
         let objects = self.objects.values().map(|object| Change::PutObject(Box::new(Object::clone(object))));
+        let authorities =
+            self.authorities.values().map(|one| Change::PutAuthority(Box::new(Authority::clone(one))));
+        let certificates =
+            self.certificates.values().map(|one| Change::PutCertificate(Box::new(Certificate::clone(one))));
         let settings = std::iter::once(Change::PutSettings(self.settings.clone()));
         let all = accounts
             .chain(keys)
@@ -137,6 +147,8 @@ impl World {
             .chain(identities)
             .chain(buckets)
             .chain(objects)
+            .chain(authorities)
+            .chain(certificates)
             .chain(settings);
         let rows = all.filter_map(|change| match change.to_row() {
             RowChange::Put(row) => Some(row),
@@ -297,6 +309,28 @@ impl World {
         self.objects.values().filter(move |object| object.bucket == *bucket)
     }
 
+    /// The certificate authority of this account.
+    #[must_use]
+    pub fn authority(&self, account: &AccountId) -> Option<&Arc<Authority>> {
+        self.authorities.get(account)
+    }
+
+    /// All certificate authorities, by account.
+    pub fn authorities(&self) -> impl Iterator<Item = &Arc<Authority>> {
+        self.authorities.values()
+    }
+
+    /// The certificate with this serial number.
+    #[must_use]
+    pub fn certificate(&self, serial: &CertificateSerial) -> Option<&Arc<Certificate>> {
+        self.certificates.get(serial)
+    }
+
+    /// All certificates that were issued, by serial number.
+    pub fn certificates(&self) -> impl Iterator<Item = &Arc<Certificate>> {
+        self.certificates.values()
+    }
+
     /// What time has to do first: the moment and the key.
     #[must_use]
     pub fn next_due(&self) -> Option<&(Timestamp, KeyArn)> {
@@ -332,6 +366,13 @@ impl World {
             }
             Change::DeleteObject(bucket, key) => {
                 self.objects.remove(&(bucket.clone(), key.clone()));
+            }
+            Change::PutAuthority(authority) => {
+                self.authorities.insert(authority.account.clone(), Arc::new(Authority::clone(authority)));
+            }
+            Change::PutCertificate(certificate) => {
+                let serial = certificate.serial.clone();
+                self.certificates.insert(serial, Arc::new(Certificate::clone(certificate)));
             }
             Change::PutSettings(settings) => self.settings = settings.clone(),
         }

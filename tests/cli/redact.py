@@ -9,6 +9,8 @@ VOLATILE = [
     re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ"),
     re.compile(r"\b\d\d-\d\d \d\d:\d\d:\d\d\b"),
     re.compile(r"\b[0-9a-f]{64}\b"),
+    re.compile(r"\b(?!40{31})[4-7][0-9a-f]{31}\b"),
+    re.compile(r"(?<=\n)[A-Za-z0-9+/=]{20,64}(?=\n)"),
     re.compile(r"\b[0-9a-f]{16}…"),
     re.compile(r"(?<=process )\d+"),
 ]
