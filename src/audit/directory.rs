@@ -7,16 +7,20 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
-    io::{self, Cursor, Read, Write},
+    io::{self, BufRead, BufReader, Cursor, Read, Seek, SeekFrom, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
+use super::compressed::{self, CompressedSegment};
+
 /// How the name of a segment file ends.
 pub const SEGMENT_SUFFIX: &str = ".log";
 /// How the name of a file ends that is to become a segment.
 const UNFINISHED_SUFFIX: &str = ".new";
+/// What is added to the name of a closed segment that was compressed.
+const COMPRESSED_SUFFIX: &str = ".gz";
 /// Segment files are for their owner alone.
 const FILE_MODE: u32 = 0o600;
 /// And so is their directory.
@@ -37,6 +41,34 @@ pub trait LogDirectory: Send + Sync {
     ///
     /// The operating system's.
     fn read(&self, name: &str) -> io::Result<(u64, Box<dyn Read + Send>)>;
+
+    /// Opens a segment for reading from `offset` on; answers how many bytes follow.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    fn read_from(&self, name: &str, offset: u64) -> io::Result<(u64, Box<dyn Read + Send>)> {
+        let (length, mut reader) = self.read(name)?;
+        let skipped = io::copy(&mut reader.by_ref().take(offset), &mut io::sink())?;
+        Ok((length.saturating_sub(skipped), reader))
+    }
+
+    /// Puts a closed segment's content into less room, if this directory can; reading it is as before. All or nothing,
+    /// and durably.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's; the segment is as it was then.
+    fn compress(&self, _name: &str) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Removes a segment, durably.
+    ///
+    /// # Errors
+    ///
+    /// The operating system's.
+    fn remove(&self, name: &str) -> io::Result<()>;
 
     /// Makes a segment that begins with these bytes, all or nothing and durably, its name included.
     ///
@@ -86,6 +118,18 @@ impl<D: LogDirectory + ?Sized> LogDirectory for Arc<D> {
         (**self).read(name)
     }
 
+    fn read_from(&self, name: &str, offset: u64) -> io::Result<(u64, Box<dyn Read + Send>)> {
+        (**self).read_from(name, offset)
+    }
+
+    fn compress(&self, name: &str) -> io::Result<()> {
+        (**self).compress(name)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        (**self).remove(name)
+    }
+
     fn create(&self, name: &str, beginning: &[u8]) -> io::Result<Box<dyn SegmentFile>> {
         (**self).create(name, beginning)
     }
@@ -131,6 +175,10 @@ impl DiskDirectory {
     fn at(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+
+    fn open_compressed(&self, name: &str) -> io::Result<CompressedSegment> {
+        CompressedSegment::open(open_regular(OpenOptions::new().read(true), &self.at(name))?)
+    }
 }
 
 impl LogDirectory for DiskDirectory {
@@ -139,27 +187,73 @@ impl LogDirectory for DiskDirectory {
         for entry in fs::read_dir(&self.path)? {
             match entry?.file_name().into_string() {
                 Ok(name) if name.ends_with(SEGMENT_SUFFIX) => names.push(name),
-                _ => {}
+                Ok(name) => names.extend(name.strip_suffix(COMPRESSED_SUFFIX).map(ToOwned::to_owned)),
+                Err(_) => {}
             }
         }
+        names.retain(|name| name.ends_with(SEGMENT_SUFFIX));
         names.sort_unstable();
+        // Both stand there between the two last steps of compressing.
+        names.dedup();
         Ok(names)
     }
 
     fn read(&self, name: &str) -> io::Result<(u64, Box<dyn Read + Send>)> {
-        let file = open_regular(OpenOptions::new().read(true), &self.at(name))?;
-        Ok((file.metadata()?.len(), Box::new(file)))
+        self.read_from(name, 0)
+    }
+
+    fn read_from(&self, name: &str, offset: u64) -> io::Result<(u64, Box<dyn Read + Send>)> {
+        match open_regular(OpenOptions::new().read(true), &self.at(name)) {
+            Ok(mut file) => {
+                file.seek(SeekFrom::Start(offset))?;
+                Ok((file.metadata()?.len().saturating_sub(offset), Box::new(file)))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let mut segment = self.open_compressed(&format!("{name}{COMPRESSED_SUFFIX}"))?;
+                segment.seek(offset);
+                Ok((segment.length().saturating_sub(offset), Box::new(segment)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Written beside the segment, read again, renamed into place; then the segment goes. A crash leaves the one, the
+    /// other or both, which are the same.
+    fn compress(&self, name: &str) -> io::Result<()> {
+        let compressed = format!("{name}{COMPRESSED_SUFFIX}");
+        let (mut plain, unfinished) = match open_regular(OpenOptions::new().read(true), &self.at(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => (opened?, self.at(&format!("{compressed}{UNFINISHED_SUFFIX}"))),
+        };
+        remove_if_there(&unfinished)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(&unfinished)?;
+        let length = plain.metadata()?.len();
+        compressed::compress(&mut plain, length, &mut file)?;
+        file.sync_all()?;
+        plain.rewind()?;
+        let again = self.open_compressed(&format!("{compressed}{UNFINISHED_SUFFIX}"))?;
+        if !is_same(plain, again)? {
+            fs::remove_file(&unfinished)?;
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "what was compressed reads differently"));
+        }
+        fs::rename(&unfinished, self.at(&compressed))?;
+        sync_directory(&self.path)?;
+        fs::remove_file(self.at(name))?;
+        sync_directory(&self.path)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        remove_if_there(&self.at(name))?;
+        remove_if_there(&self.at(&format!("{name}{COMPRESSED_SUFFIX}")))?;
+        sync_directory(&self.path)
     }
 
     fn create(&self, name: &str, beginning: &[u8]) -> io::Result<Box<dyn SegmentFile>> {
         let (path, unfinished) = (self.at(name), self.at(&format!("{name}{UNFINISHED_SUFFIX}")));
-        if path.try_exists()? {
+        if self.at(&format!("{name}{COMPRESSED_SUFFIX}")).try_exists()? || path.try_exists()? {
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a segment of that name"));
         }
-        match fs::remove_file(&unfinished) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        remove_if_there(&unfinished)?;
         let mut file = OpenOptions::new().append(true).create_new(true).mode(FILE_MODE).open(&unfinished)?;
         file.write_all(beginning)?;
         file.sync_all()?;
@@ -189,6 +283,30 @@ fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
         Ok(file)
     } else {
         Err(io::Error::new(io::ErrorKind::InvalidInput, "the segment is not a regular file"))
+    }
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Whether both say the same to their ends.
+fn is_same(one: impl Read, other: impl Read) -> io::Result<bool> {
+    let (mut one, mut other) = (BufReader::new(one), BufReader::new(other));
+    loop {
+        let (left, right) = (one.fill_buf()?, other.fill_buf()?);
+        let both = left.len().min(right.len());
+        if left.get(..both) != right.get(..both) || (both == 0 && left.len() != right.len()) {
+            return Ok(false);
+        }
+        if both == 0 {
+            return Ok(true);
+        }
+        one.consume(both);
+        other.consume(both);
     }
 }
 
@@ -248,6 +366,11 @@ impl LogDirectory for MemoryDirectory {
     fn read(&self, name: &str) -> io::Result<(u64, Box<dyn Read + Send>)> {
         let bytes = self.with(|files| files.get(name).cloned()).ok_or(io::ErrorKind::NotFound)?;
         Ok((bytes.len() as u64, Box::new(Cursor::new(bytes))))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.with(|files| files.remove(name));
+        Ok(())
     }
 
     fn create(&self, name: &str, beginning: &[u8]) -> io::Result<Box<dyn SegmentFile>> {
@@ -322,6 +445,35 @@ mod tests {
             assert_eq!(contents(directory, "b.log"), b"onet!");
             assert!(directory.read("c.log").is_err() && directory.append_to("c.log", 0).is_err());
         }
+    }
+
+    #[test]
+    fn a_compressed_segment_is_read_as_before_and_takes_less_room() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = DiskDirectory::new(place.path());
+        let content = b"0123456789".repeat(60_000);
+        drop(directory.create("a.log", &content).unwrap());
+        // What a crash has left of an earlier try is in nobody's way.
+        fs::write(place.path().join("a.log.gz.new"), b"half").unwrap();
+        directory.compress("a.log").unwrap();
+        assert!(!place.path().join("a.log").exists());
+        assert!(fs::metadata(place.path().join("a.log.gz")).unwrap().len() < 60_000);
+        let names = |directory: &DiskDirectory| directory.list().unwrap();
+        assert_eq!(names(&directory), ["a.log"]);
+        assert!(contents(&directory, "a.log") == content);
+        let (remaining, mut reader) = directory.read_from("a.log", 599_995).unwrap();
+        let mut rest = Vec::new();
+        reader.read_to_end(&mut rest).unwrap();
+        assert_eq!((remaining, rest.as_slice()), (5, b"56789".as_slice()));
+        assert!(directory.create("a.log", b"").is_err(), "its name is taken");
+        // A crash between the last two steps leaves both.
+        fs::write(place.path().join("a.log"), &content).unwrap();
+        assert_eq!(names(&directory), ["a.log"]);
+        directory.compress("a.log").unwrap();
+        directory.compress("a.log").unwrap();
+        assert!(!place.path().join("a.log").exists() && contents(&directory, "a.log") == content);
+        directory.remove("a.log").unwrap();
+        assert!(names(&directory).is_empty() && directory.compress("a.log").is_ok());
     }
 
     #[test]

@@ -137,6 +137,7 @@ impl LogFault {
             Self::Fork { .. } => Finding::Fork,
             Self::Pruned { .. } => Finding::Pruned,
             Self::Unwitnessed { .. } => Finding::Unwitnessed,
+            Self::Io(error) if error.kind() == io::ErrorKind::InvalidData => Finding::Edit,
             Self::NewerFormat { .. } | Self::Io(_) => Finding::Unreadable,
         }
     }

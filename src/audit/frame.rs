@@ -25,6 +25,8 @@ pub const RECORD_BYTES_MAX: usize = 1 << 20;
 pub(super) const NOTE_BYTES_MAX: usize = 16 << 10;
 /// How much is read of a file at a time.
 const READ_BYTES: usize = 256 << 10;
+/// How much is read at a time when one record is wanted.
+const SPARING_BYTES: usize = 4 << 10;
 
 /// What a frame holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +136,16 @@ pub(super) struct FrameReader {
 impl FrameReader {
     /// Reads the first `length` bytes of `reader`, whatever is appended meanwhile.
     pub(super) fn new(reader: Box<dyn Read + Send>, length: u64) -> Self {
-        let capacity = usize::try_from(length).unwrap_or(READ_BYTES).clamp(1, READ_BYTES);
+        Self::with_capacity(reader, length, READ_BYTES)
+    }
+
+    /// The same, for a frame or two.
+    pub(super) fn sparing(reader: Box<dyn Read + Send>, length: u64) -> Self {
+        Self::with_capacity(reader, length, SPARING_BYTES)
+    }
+
+    fn with_capacity(reader: Box<dyn Read + Send>, length: u64, capacity_max: usize) -> Self {
+        let capacity = usize::try_from(length).unwrap_or(capacity_max).clamp(1, capacity_max);
         let reader = BufReader::with_capacity(capacity, reader.take(length));
         Self { reader, remaining: length, offset: 0, buffer: Vec::new() }
     }

@@ -6,7 +6,7 @@
 //! A failed write or sync latches the log: the kernel may have dropped what it could not write, so a second fsync
 //! that succeeds would prove nothing. Opening the log anew reads what is really there.
 
-use std::{io, mem};
+use std::{io, mem, sync::Arc, thread};
 
 use thiserror::Error;
 
@@ -39,13 +39,15 @@ pub struct LogOptions {
     pub origin: String,
     /// The size at which a segment is closed; [`SEGMENT_BYTES_MAX`] outside tests.
     pub segment_bytes_max: u64,
+    /// Whether closed segments are compressed, beside the work.
+    pub compress: bool,
 }
 
 impl LogOptions {
     /// Options with segments of the usual size.
     #[must_use]
     pub fn new(signing_key: SigningKey, origin: impl Into<String>) -> Self {
-        Self { signing_key, origin: origin.into(), segment_bytes_max: SEGMENT_BYTES_MAX }
+        Self { signing_key, origin: origin.into(), segment_bytes_max: SEGMENT_BYTES_MAX, compress: true }
     }
 }
 
@@ -96,7 +98,7 @@ impl From<io::Error> for LogError {
 
 /// A log open for appending.
 pub struct AuditLog {
-    directory: Box<dyn LogDirectory>,
+    directory: Arc<dyn LogDirectory>,
     signing_key: SigningKey,
     verifier: VerifierKey,
     segment_bytes_max: u64,
@@ -106,6 +108,7 @@ pub struct AuditLog {
     segment: OpenSegment,
     recovered_bytes: u64,
     latched: bool,
+    compressor: Option<Compressor>,
 }
 
 struct OpenSegment {
@@ -152,14 +155,18 @@ impl AuditLog {
         let request = Request {
             public_key: verifier.public_key(),
             every_signature: false,
-            watched_size: expected.map(|position| position.size),
+            watched_sizes: expected
+                .as_ref()
+                .map(|position| std::slice::from_ref(&position.size))
+                .unwrap_or_default(),
+            prunes: false,
         };
         let last = replay(&*directory, name, true, &request)?;
         if last.verifier != verifier {
             return Err(LogFault::BadSignature { segment: name.clone(), offset: 0 }.into());
         }
         if let Some(expected) = expected {
-            let root = match last.watched_root {
+            let root = match last.watched_roots.get(&expected.size).copied() {
                 None if expected.size < last.before.size() => {
                     root_in_earlier_segment(&*directory, &names, &request, expected.size)?
                 }
@@ -191,7 +198,8 @@ impl AuditLog {
         recovered_bytes: u64,
     ) -> Self {
         Self {
-            directory,
+            directory: Arc::from(directory),
+            compressor: options.compress.then(Compressor::default),
             signing_key: options.signing_key,
             verifier,
             segment_bytes_max: options.segment_bytes_max,
@@ -261,6 +269,9 @@ impl AuditLog {
             previous_file: Some(previous_file),
         };
         self.segment = begin_segment(&*self.directory, &header, &self.signing_key)?;
+        if let Some(compressor) = &mut self.compressor {
+            compressor.start(Arc::clone(&self.directory));
+        }
         Ok(())
     }
 
@@ -356,7 +367,41 @@ fn root_in_earlier_segment(
 ) -> Result<Option<Hash>, LogFault> {
     let after = names.partition_point(|name| segment::first_of(name) <= Some(size));
     match after.checked_sub(1).and_then(|index| names.get(index)) {
-        Some(name) => Ok(replay(directory, name, false, request)?.watched_root),
+        Some(name) => Ok(replay(directory, name, false, request)?.watched_roots.remove(&size)),
         None => Ok(None),
     }
+}
+
+/// Compresses closed segments on a thread of its own. Nothing waits for it but the end of the log.
+#[derive(Default)]
+struct Compressor(Option<thread::JoinHandle<()>>);
+
+impl Compressor {
+    /// Begins with whatever is closed and not compressed, unless it is still at work.
+    fn start(&mut self, directory: Arc<dyn LogDirectory>) {
+        if self.0.as_ref().is_some_and(|working| !working.is_finished()) {
+            return;
+        }
+        let compress = move || {
+            if let Err(error) = compress_closed(&*directory) {
+                tracing::warn!(%error, "a closed segment of the audit log was not compressed");
+            }
+        };
+        // Without a thread the segments stay as they are, which is only larger.
+        self.0 = thread::Builder::new().name("keystead-compress".into()).spawn(compress).ok();
+    }
+}
+
+impl Drop for Compressor {
+    fn drop(&mut self) {
+        if let Some(working) = self.0.take() {
+            let _compressed = working.join();
+        }
+    }
+}
+
+fn compress_closed(directory: &dyn LogDirectory) -> io::Result<()> {
+    let mut names = directory.list()?;
+    let _open = names.pop();
+    names.iter().try_for_each(|name| directory.compress(name))
 }

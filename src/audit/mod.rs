@@ -36,17 +36,22 @@
 //! ```
 
 pub mod checkpoint;
+mod compressed;
 pub mod cosignature;
 mod decisions;
 pub mod directory;
 mod fault;
+pub mod follow;
 mod frame;
 mod header;
+pub mod index;
 mod log;
 mod merkle;
 pub mod note;
 pub mod proof;
 mod prove;
+pub mod prune;
+pub mod query;
 pub mod read;
 mod record;
 mod replay;

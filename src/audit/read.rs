@@ -10,6 +10,7 @@ use super::{
     Record,
     directory::LogDirectory,
     fault::LogFault,
+    frame::{FrameFault, FrameKind, FrameReader, frame_bytes},
     segment::{self, Batch, SegmentReader},
 };
 use crate::model::ParseError;
@@ -21,6 +22,41 @@ pub struct StoredRecord {
     pub sequence: u64,
     /// Its canonical bytes.
     pub bytes: Vec<u8>,
+    /// Where it stands.
+    pub place: Location,
+}
+
+/// Where in the files a record stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Location {
+    /// The first record of its segment.
+    pub segment: u64,
+    /// Where its frame begins in the segment.
+    pub offset: u64,
+}
+
+impl Location {
+    /// The record with this number, if it is the one that stands here.
+    ///
+    /// # Errors
+    ///
+    /// [`LogFault`] when the segment cannot be read, or another frame or none stands here.
+    pub fn read(self, directory: &dyn LogDirectory, sequence: u64) -> Result<StoredRecord, LogFault> {
+        let name = segment::name_of(self.segment);
+        let (remaining, reader) = directory.read_from(&name, self.offset)?;
+        let mut frames = FrameReader::sparing(reader, remaining);
+        match frames.next_frame() {
+            Ok(Some(frame)) if frame.kind == FrameKind::Record && frame.sequence == sequence => {
+                Ok(StoredRecord { sequence, bytes: frame.payload.to_vec(), place: self })
+            }
+            Err(FrameFault::Io(error)) => Err(error.into()),
+            _ => Err(LogFault::Damaged {
+                segment: name,
+                offset: self.offset,
+                what: "the record that was looked for does not stand here",
+            }),
+        }
+    }
 }
 
 impl StoredRecord {
@@ -45,6 +81,26 @@ pub fn records(directory: &dyn LogDirectory, first: u64) -> Result<Records<'_>, 
     let skip = names.partition_point(|name| segment::first_of(name) <= Some(first)).saturating_sub(1);
     let names = names.into_iter().skip(skip).collect();
     Ok(Records { directory, names, segment: None, first, ready: VecDeque::new() })
+}
+
+/// The newest checkpoint that stands in the log: a signed note, believed by nobody yet.
+///
+/// # Errors
+///
+/// [`LogFault`] when the log cannot be read or has no record.
+pub fn last_checkpoint(directory: &dyn LogDirectory) -> Result<String, LogFault> {
+    let names = segment::names(directory)?;
+    for (index, name) in names.iter().enumerate().rev() {
+        let mut reader = SegmentReader::open(directory, name, index + 1 == names.len())?;
+        let mut last = None;
+        while let Some(batch) = reader.next_batch()? {
+            last = Some(batch.checkpoint.clone());
+        }
+        if let Some(last) = last {
+            return Ok(last);
+        }
+    }
+    Err(LogFault::Missing)
 }
 
 /// The last `count` records, in order.
@@ -74,9 +130,12 @@ pub fn tail(directory: &dyn LogDirectory, count: usize) -> Result<Vec<StoredReco
 }
 
 fn stored(batch: &Batch) -> impl Iterator<Item = StoredRecord> {
-    (batch.first()..)
-        .zip(batch.records())
-        .map(|(sequence, bytes)| StoredRecord { sequence, bytes: bytes.to_vec() })
+    let mut offset = batch.offset;
+    (batch.first()..).zip(batch.records()).map(move |(sequence, bytes)| {
+        let place = Location { segment: batch.segment, offset };
+        offset += frame_bytes(bytes.len()) as u64;
+        StoredRecord { sequence, bytes: bytes.to_vec(), place }
+    })
 }
 
 /// Records one after the other. After an error there are none.

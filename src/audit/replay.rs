@@ -1,5 +1,7 @@
 //! One segment, read again from its beginning: its tree, its root at each checkpoint, its signatures.
 
+use std::collections::BTreeMap;
+
 use super::{
     Frontier, Hash,
     checkpoint::Checkpoint,
@@ -7,6 +9,7 @@ use super::{
     fault::LogFault,
     leaf_hash,
     note::VerifierKey,
+    prune::Prune,
     segment::{Batch, SegmentReader},
 };
 use crate::crypto::{
@@ -21,8 +24,10 @@ pub(super) struct Request<'a> {
     /// Whether every checkpoint's signature is verified, or the last one's alone. The last vouches for all records,
     /// and signatures are what a replay would spend most of its time on.
     pub(super) every_signature: bool,
-    /// The size at which the tree's root is wanted.
-    pub(super) watched_size: Option<u64>,
+    /// The sizes at which the tree's root is wanted.
+    pub(super) watched_sizes: &'a [u64],
+    /// Whether records of a pruning are looked for.
+    pub(super) prunes: bool,
 }
 
 /// What a segment was found to hold.
@@ -40,8 +45,10 @@ pub(super) struct Replayed {
     /// The end of the last complete batch, and the digest of the file up to there.
     pub(super) complete_bytes: u64,
     pub(super) file_hash: Sha256Stream,
-    /// The root at the watched size, when the segment reaches it.
-    pub(super) watched_root: Option<Hash>,
+    /// The roots at those watched sizes that the segment reaches.
+    pub(super) watched_roots: BTreeMap<u64, Hash>,
+    /// The prunings that records of the segment tell of.
+    pub(super) prunes: Vec<Prune>,
     pub(super) torn: Option<Torn>,
 }
 
@@ -71,8 +78,9 @@ pub(super) fn replay(
         segment: name,
         verifier: &header.verifier,
         tree: header.before.clone(),
-        watched_size: request.watched_size,
-        watched_root: None,
+        watched_sizes: request.watched_sizes,
+        watched_roots: BTreeMap::new(),
+        prunes: request.prunes.then(Vec::new),
         checkpoints: 0,
         last_batch: header.before.size(),
     };
@@ -89,7 +97,7 @@ pub(super) fn replay(
     if let Some((checkpoint, offset)) = unverified {
         state.verify(&checkpoint, offset)?;
     }
-    let State { tree, watched_root, checkpoints, last_batch, .. } = state;
+    let State { tree, watched_roots, prunes, checkpoints, last_batch, .. } = state;
     let torn = reader.tail().map(|tail| Torn {
         bytes: tail.bytes,
         unfinished_frame: tail.unfinished_frame.clone(),
@@ -106,7 +114,8 @@ pub(super) fn replay(
         last_batch,
         complete_bytes,
         file_hash: file_hash.clone(),
-        watched_root,
+        watched_roots,
+        prunes: prunes.unwrap_or_default(),
         torn,
     })
 }
@@ -120,16 +129,17 @@ struct State<'a> {
     segment: &'a str,
     verifier: &'a VerifierKey,
     tree: Frontier,
-    watched_size: Option<u64>,
-    watched_root: Option<Hash>,
+    watched_sizes: &'a [u64],
+    watched_roots: BTreeMap<u64, Hash>,
+    prunes: Option<Vec<Prune>>,
     checkpoints: u64,
     last_batch: u64,
 }
 
 impl State<'_> {
     fn watch(&mut self) {
-        if self.watched_size == Some(self.tree.size()) {
-            self.watched_root = Some(self.tree.root());
+        if self.watched_sizes.contains(&self.tree.size()) {
+            self.watched_roots.insert(self.tree.size(), self.tree.root());
         }
     }
 
@@ -144,6 +154,9 @@ impl State<'_> {
         for record in batch.records() {
             self.tree.push(leaf_hash(record));
             self.watch();
+            if let Some(prunes) = &mut self.prunes {
+                prunes.extend(Prune::of(record));
+            }
         }
         if batch.position != Some(self.tree.position()) {
             let (first, last) = (batch.first(), batch.end().saturating_sub(1));

@@ -51,6 +51,10 @@ pub(super) fn names(directory: &dyn LogDirectory) -> Result<Vec<String>, LogFaul
 /// Records that were made durable together, and the checkpoint that covers them.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
+    /// The first record of the segment.
+    pub(super) segment: u64,
+    /// Where the first record's frame begins.
+    pub(super) offset: u64,
     first: u64,
     bytes: Vec<u8>,
     ends: Vec<usize>,
@@ -63,8 +67,8 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    fn clear(&mut self, first: u64) {
-        self.first = first;
+    fn clear(&mut self, first: u64, offset: u64) {
+        (self.first, self.offset) = (first, offset);
         self.bytes.clear();
         self.ends.clear();
         self.checkpoint.clear();
@@ -159,7 +163,7 @@ impl<'d> SegmentReader<'d> {
             frames,
             header,
             header_payload,
-            batch: Batch::default(),
+            batch: Batch { segment: first, ..Batch::default() },
             next_sequence: first,
             file_hash: running_hash.clone(),
             running_hash,
@@ -172,12 +176,17 @@ impl<'d> SegmentReader<'d> {
         (&self.header, &self.header_payload)
     }
 
+    /// The same, for whoever wants no more.
+    pub(super) fn into_header(self) -> (Header, Vec<u8>) {
+        (self.header, self.header_payload)
+    }
+
     /// The next complete batch; `None` when there are no more.
     pub(super) fn next_batch(&mut self) -> Result<Option<&Batch>, LogFault> {
         if self.tail.is_some() {
             return Ok(None);
         }
-        self.batch.clear(self.next_sequence);
+        self.batch.clear(self.next_sequence, self.frames.offset());
         loop {
             let offset = self.frames.offset();
             let frame = match self.frames.next_frame() {

@@ -5,6 +5,7 @@
 //! checked that each continues the one before it. A verifier that trusts what it is shown is none (CVE-2022-36111).
 
 use std::{
+    collections::BTreeMap,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
 };
@@ -13,6 +14,7 @@ use super::{
     Frontier, Hash, LogPosition,
     directory::LogDirectory,
     fault::LogFault,
+    prune::Prune,
     replay::{Replayed, Request, replay},
     segment,
 };
@@ -23,7 +25,9 @@ use crate::crypto::signature::PUBLIC_KEY_BYTES;
 pub struct Verified {
     /// Whose log it is: the name of its key.
     pub origin: String,
-    /// How many records it holds.
+    /// The first record that it still holds: 0 unless it was pruned.
+    pub first_kept: u64,
+    /// How many records it holds, with those that were pruned.
     pub records: u64,
     /// How many files they stand in.
     pub segments: usize,
@@ -43,7 +47,9 @@ impl Verified {
     }
 }
 
-/// Verifies the whole log in `directory`. `expected` is a position that the log is known to have had.
+/// Verifies the whole log in `directory`. `expected` are positions that the log is known to have had.
+///
+/// A log that was pruned begins later; it is believed when a record of its own says that it was pruned so.
 ///
 /// # Errors
 ///
@@ -51,19 +57,23 @@ impl Verified {
 pub fn verify(
     directory: &dyn LogDirectory,
     public_key: &[u8; PUBLIC_KEY_BYTES],
-    expected: Option<LogPosition>,
+    expected: impl IntoIterator<Item = LogPosition>,
 ) -> Result<Verified, LogFault> {
     let names = segment::names(directory)?;
+    let expected: Vec<LogPosition> = expected.into_iter().collect();
+    let sizes: Vec<u64> = expected.iter().map(|position| position.size).collect();
+    let first_kept = names.first().and_then(|name| segment::first_of(name)).unwrap_or_default();
     let request =
-        Request { public_key, every_signature: true, watched_size: expected.map(|position| position.size) };
+        Request { public_key, every_signature: true, watched_sizes: &sizes, prunes: first_kept > 0 };
     let mut verified: Option<Verified> = None;
     let mut previous: Option<(Frontier, Hash)> = None;
-    let mut watched_root = None;
+    let (mut watched_roots, mut begins, mut prunes) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
     for replayed in replay_all(directory, &names, &request) {
         let segment = replayed?;
         check_chain(previous.as_ref(), verified.as_ref(), &segment)?;
         let so_far = verified.get_or_insert_with(|| Verified {
             origin: segment.verifier.name().to_owned(),
+            first_kept,
             records: 0,
             segments: 0,
             root: Frontier::new().root(),
@@ -75,14 +85,31 @@ pub fn verify(
         so_far.segments += 1;
         so_far.checkpoints += segment.checkpoints;
         so_far.unacknowledged_bytes += segment.torn.map_or(0, |torn| torn.bytes);
-        watched_root = watched_root.or(segment.watched_root);
+        begins.insert(segment.before.size(), segment.before.root());
+        watched_roots.extend(segment.watched_roots);
+        prunes.extend(segment.prunes);
         previous = Some((segment.after, segment.file_hash.finish()));
     }
     let verified = verified.ok_or(LogFault::Missing)?;
-    if let Some(expected) = expected {
-        check_expected(&expected, verified.records, watched_root)?;
+    check_pruned(first_kept, &prunes, &begins)?;
+    for expected in expected {
+        if expected.size < first_kept {
+            return Err(LogFault::Pruned { first: first_kept, needed: expected.size });
+        }
+        check_expected(&expected, verified.records, watched_roots.get(&expected.size).copied())?;
     }
     Ok(verified)
+}
+
+/// Whether a record of a pruning covers all that is missing before `first_kept`. It may cover more: a crash between the
+/// record and the removal, or within it, leaves that.
+fn check_pruned(first_kept: u64, prunes: &[Prune], begins: &BTreeMap<u64, Hash>) -> Result<(), LogFault> {
+    let covers =
+        |prune: &Prune| prune.first_kept >= first_kept && begins.get(&prune.first_kept) == Some(&prune.root);
+    if first_kept == 0 || prunes.iter().any(covers) {
+        return Ok(());
+    }
+    Err(LogFault::Gap { segment: segment::name_of(first_kept), expected: 0, found: first_kept })
 }
 
 /// Whether a log of this size, with this root at the expected size, holds what it is known to have held.
@@ -107,7 +134,13 @@ fn check_chain(
     segment: &Replayed,
 ) -> Result<(), LogFault> {
     let empty = Frontier::new();
-    let (before, file_hash) = previous.map_or((&empty, None), |(tree, hash)| (tree, Some(*hash)));
+    // Whether the log may begin here is asked when all its records are known.
+    let begins = previous.is_none() && segment.before.size() > 0;
+    let (before, file_hash) = match previous {
+        None if begins => (&segment.before, segment.previous_file),
+        None => (&empty, None),
+        Some((tree, hash)) => (tree, Some(*hash)),
+    };
     let name = segment.name.clone();
     if segment.before.size() != before.size() {
         return Err(LogFault::Gap { segment: name, expected: before.size(), found: segment.before.size() });

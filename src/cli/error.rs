@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     artifact::{ArtifactError, KeyFileError, ModelError},
-    audit::{Finding, LogError},
+    audit::{LogError, index::IndexError},
     envelope::{DataKeyError, ErrorClass, KeyringError, OpenMessageError},
     keystore::KeystoreError,
     kms::CallError,
@@ -226,9 +226,11 @@ impl From<KeystoreError> for CommandError {
                 | StorageError::RowForged { .. }
                 | StorageError::StateForged,
             ) => Exit::Integrity,
-            KeystoreError::Audit(LogError::Fault(fault)) if fault.finding() != Finding::Unreadable => {
-                Exit::Integrity
+            KeystoreError::Audit(LogError::Fault(fault)) | KeystoreError::Index(IndexError::Log(fault)) => {
+                fault.finding().into()
             }
+            KeystoreError::ForeignCheckpoint => Exit::BadSignature,
+            KeystoreError::NotCosigned => Exit::Unwitnessed,
             _ => Exit::Failed,
         };
         let hints = error.hints();

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::envelope::ErrorClass;
+use crate::{audit::Finding, envelope::ErrorClass};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,20 @@ pub enum Exit {
     KeyUnusable,
     /// Nothing is wrong, and something is unusual.
     Unusual,
+    /// Records of the audit log are missing.
+    LogGap,
+    /// Something in the audit log was changed.
+    LogEdited,
+    /// The audit log's end is missing.
+    LogTruncated,
+    /// Something in the audit log, or a proof, is not signed by the log's key.
+    BadSignature,
+    /// The audit log is another one than was seen before.
+    LogForked,
+    /// A witness that must have signed has not.
+    Unwitnessed,
+    /// What would have to be compared was pruned from the audit log.
+    LogPruned,
     /// What a command that was run ended with.
     OfCommand(u8),
 }
@@ -37,6 +51,21 @@ impl From<ErrorClass> for Exit {
     }
 }
 
+impl From<Finding> for Exit {
+    fn from(finding: Finding) -> Self {
+        match finding {
+            Finding::Gap => Self::LogGap,
+            Finding::Edit => Self::LogEdited,
+            Finding::Truncation => Self::LogTruncated,
+            Finding::BadSignature => Self::BadSignature,
+            Finding::Fork => Self::LogForked,
+            Finding::Unwitnessed => Self::Unwitnessed,
+            Finding::Pruned => Self::LogPruned,
+            Finding::Unreadable => Self::Failed,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
@@ -47,6 +76,13 @@ impl From<Exit> for ExitCode {
             Exit::Integrity => 4,
             Exit::KeyUnusable => 5,
             Exit::Unusual => 6,
+            Exit::LogGap => 10,
+            Exit::LogEdited => 11,
+            Exit::LogTruncated => 12,
+            Exit::BadSignature => 13,
+            Exit::LogForked => 14,
+            Exit::Unwitnessed => 15,
+            Exit::LogPruned => 16,
             Exit::OfCommand(code) => code,
         })
     }

@@ -81,9 +81,9 @@ impl Keystore {
     /// The record with this event id, else the one that commits to the decision of this id.
     fn record_of(&self, id: &str) -> Result<Option<Record>, KeystoreError> {
         self.door.settle()?;
-        let directory = self.log_directory();
+        let directory = self.log.directory();
         let fault = |fault: LogFault| KeystoreError::Audit(fault.into());
-        for stored in read::records(&*directory, 0).map_err(fault)? {
+        for stored in read::records(directory, 0).map_err(fault)? {
             let stored = stored.map_err(fault)?;
             if !str::from_utf8(&stored.bytes).is_ok_and(|text| text.contains(id)) {
                 continue;

@@ -14,6 +14,7 @@ use super::KeystoreError;
 const LOCK_FILE: &str = "lock";
 const DATABASE_FILE: &str = "keystore.db";
 const AUDIT_DIRECTORY: &str = "audit";
+const AUDIT_INDEX_FILE: &str = "audit-index.db";
 const OBJECTS_DIRECTORY: &str = "objects";
 const DECISIONS_DIRECTORY: &str = "decisions";
 /// Stands in the directory while a keystore is being made in it, with the id it shall have.
@@ -125,6 +126,11 @@ impl Directory {
             fs::remove_dir(&self.objects),
             fs::remove_file(self.path.join(UNFINISHED_FILE)),
         ];
+    }
+
+    /// The index of the audit log.
+    pub(super) fn audit_index(&self) -> PathBuf {
+        self.path.join(AUDIT_INDEX_FILE)
     }
 
     /// Locks the directory of a keystore that is there, after a look at who may read it.

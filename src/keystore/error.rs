@@ -94,6 +94,15 @@ pub enum KeystoreError {
     /// The audit log.
     #[error("the audit log: {0}")]
     Audit(#[from] audit::LogError),
+    /// A checkpoint is not this log's.
+    #[error("the checkpoint is not signed by this keystore's log, or is none")]
+    ForeignCheckpoint,
+    /// No witness has signed a checkpoint.
+    #[error("no witness that the keystore knows has signed this checkpoint and not a newer one")]
+    NotCosigned,
+    /// The log's index.
+    #[error(transparent)]
+    Index(#[from] audit::index::IndexError),
     /// A file or directory.
     #[error("`{}`: {source}", .path.display())]
     Io {
@@ -174,6 +183,12 @@ impl KeystoreError {
 impl From<RowError> for KeystoreError {
     fn from(error: RowError) -> Self {
         Self::Damaged(error.to_string())
+    }
+}
+
+impl From<audit::LogFault> for KeystoreError {
+    fn from(fault: audit::LogFault) -> Self {
+        Self::Audit(fault.into())
     }
 }
 

@@ -4,6 +4,7 @@
 //! DIR/keystore.db    the world's rows, authenticated, with key materials wrapped; and the root key under seal
 //! DIR/audit/         the audit log's segments
 //! DIR/decisions/     how the last denied calls were decided; disposable
+//! DIR/audit-index.db where in them to look for a record; it may be deleted at any time
 //! DIR/objects/       the objects of the simulated S3, each an encrypted message
 //! DIR/lock           held while a process has the keystore open
 //! ```
@@ -20,8 +21,9 @@ mod seal;
 mod signers;
 #[cfg(test)]
 mod tests;
+mod trail;
 
-use std::{ops::Range, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -30,10 +32,11 @@ pub use decision::PastDecision;
 pub use error::KeystoreError;
 pub use operations::CLOCK_OFFSET_MAX;
 pub use seal::{Seal, Unsealer, WithoutAsking};
+pub use trail::{Pruned, WitnessStatus};
 
 use self::{
     directory::Directory,
-    operations::{AdvanceClock, LookUpEvents, RotateRootKey},
+    operations::{AdvanceClock, RotateRootKey},
     rewrap::{rewrapped, secrets_of},
     seal::{Purpose, RootKey, SealedRoot, Sealing},
 };
@@ -41,9 +44,9 @@ use self::{
 use crate::services::tls::Tls;
 use crate::{
     audit::{
-        self, AuditLog, LogFault, LogOptions, LogPosition, Record, Verified, checkpoint,
+        AuditLog, LogOptions, LogPosition, checkpoint,
         directory::{DiskDirectory, LogDirectory, MemoryDirectory},
-        read,
+        index::IndexedLog,
     },
     crypto::{
         aead,
@@ -103,6 +106,7 @@ impl NewKeystore {
 /// ```
 pub struct Keystore {
     door: Door,
+    log: IndexedLog,
     place: Place,
     identity: Identity,
 }
@@ -270,7 +274,7 @@ impl Keystore {
         let decisions = decision::store(&place)?;
         let door = Door::open(world, secrets, sinks, clock, Box::new(SystemRandom), decisions)
             .map_err(KeystoreError::io(Path::new("keystead-writer")))?;
-        Ok(Self { door, place, identity })
+        Ok(Self { door, log: place.indexed_log(), place, identity })
     }
 
     fn with_administrator(self) -> Result<Self, KeystoreError> {
@@ -409,46 +413,6 @@ impl Keystore {
         }
     }
 
-    /// The last records of the caller's account in the audit log, oldest first. This call's own record comes after them.
-    ///
-    /// # Errors
-    ///
-    /// When the caller may not look up events, or the log cannot be read.
-    pub fn audit_tail(&self, caller: &Caller, count: usize) -> Result<Vec<Record>, KeystoreError> {
-        let until = self.door.settle()?.size;
-        self.door.call(caller, &LookUpEvents)?;
-        let directory = self.log_directory();
-        // Of a log with several accounts' records more must be read than are wanted; how many more shows as one goes.
-        let mut window = u64::try_from(count).unwrap_or(u64::MAX);
-        loop {
-            let since = until.saturating_sub(window);
-            let mut records = records_of(&*directory, &caller.account(), since..until)?;
-            if since == 0 || records.len() >= count {
-                return Ok(records.split_off(records.len().saturating_sub(count)));
-            }
-            window = window.saturating_mul(4).max(64);
-        }
-    }
-
-    /// Verifies the whole audit log: every record, every signature, and that it reaches as far as the state says.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with it.
-    pub fn audit_verify(&self) -> Result<Verified, KeystoreError> {
-        let state = self.door.settle()?;
-        let directory = self.log_directory();
-        let verified = audit::verify(&*directory, &self.identity.log_public_key, Some(state));
-        verified.map_err(|fault| KeystoreError::Audit(fault.into()))
-    }
-
-    fn log_directory(&self) -> Box<dyn LogDirectory> {
-        match &self.place {
-            Place::Disk { directory, .. } => Box::new(DiskDirectory::new(directory.audit())),
-            Place::Memory { log, .. } => Box::new(log.clone()),
-        }
-    }
-
     /// Puts a new root key in the place of the old one: every key material is wrapped anew, and the new root key is
     /// sealed in the way the old one was (a new key file in the old one's place, a new passphrase or keyring entry).
     ///
@@ -493,6 +457,17 @@ impl Keystore {
 }
 
 impl Place {
+    /// The log, to be read beside its writer.
+    fn indexed_log(&self) -> IndexedLog {
+        let (log, index): (Box<dyn LogDirectory>, _) = match self {
+            Self::Disk { directory, .. } => {
+                (Box::new(DiskDirectory::new(directory.audit())), Some(directory.audit_index()))
+            }
+            Self::Memory { log, .. } => (Box::new(log.clone()), None),
+        };
+        IndexedLog::new(log, index)
+    }
+
     fn objects(&self) -> &Path {
         match self {
             Self::Disk { directory, .. } => directory.objects(),
@@ -554,24 +529,6 @@ fn is_same(one: &Path, other: &Path) -> bool {
     real(one) == real(other)
 }
 
-/// The records of one account among those with these numbers.
-fn records_of(
-    directory: &dyn LogDirectory,
-    account: &AccountId,
-    numbers: Range<u64>,
-) -> Result<Vec<Record>, KeystoreError> {
-    let fault = |fault: LogFault| KeystoreError::Audit(fault.into());
-    let wanted = usize::try_from(numbers.end - numbers.start).unwrap_or(usize::MAX);
-    let mut records = Vec::new();
-    for stored in read::records(directory, numbers.start).map_err(fault)?.take(wanted) {
-        let record = stored.map_err(fault)?.parse()?;
-        if record.recipient_account_id == *account {
-            records.push(record);
-        }
-    }
-    Ok(records)
-}
-
 fn meta_of(identity: &Identity, sealed: &SealedRoot) -> Result<Meta, KeystoreError> {
     let damaged = |error: serde_json::Error| KeystoreError::Damaged(error.to_string());
     Ok(Meta::from([
@@ -590,7 +547,8 @@ fn commit_settings(
     new: NewKeystore,
     log: LogPosition,
 ) -> Result<Settings, KeystoreError> {
-    let settings = Settings { account: new.account, region: new.region, clock_offset_millis: 0 };
+    let settings =
+        Settings { account: new.account, region: new.region, clock_offset_millis: 0, witnesses: Vec::new() };
     let mut batch = Batch::at(log);
     if let RowChange::Put(row) = Change::PutSettings(settings.clone()).to_row() {
         batch.puts.push(row);

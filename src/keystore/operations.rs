@@ -10,7 +10,7 @@ use crate::{
     world::{Change, Settings},
 };
 
-const EVENT_SOURCE: &str = "keystead.local";
+pub(super) const EVENT_SOURCE: &str = "keystead.local";
 
 /// How far ahead of the real time a keystore's clock can be moved in all: a hundred years.
 pub const CLOCK_OFFSET_MAX: Days = Days::new(36_525);
@@ -20,8 +20,6 @@ actions! {
     AdvanceClockPermission = "keystead:AdvanceClock",
     /// `keystead:RotateRootKey`.
     RotateRootKeyPermission = "keystead:RotateRootKey",
-    /// `cloudtrail:LookupEvents`.
-    LookupEventsPermission = "cloudtrail:LookupEvents",
 }
 
 /// Moves the keystore's clock forward, so that rotation and deletion can be seen.
@@ -76,27 +74,6 @@ impl Operation for RotateRootKey {
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
         let permitted = call.authorize_any::<Self::Permission>()?;
         call.require_management_account()?;
-        Ok(Outcome::answer(permitted, ()))
-    }
-}
-
-/// Asks for leave to read the audit log. Reading it stands in it too, as at CloudTrail.
-#[derive(Debug)]
-pub(super) struct LookUpEvents;
-
-impl Operation for LookUpEvents {
-    type Permission = LookupEventsPermission;
-    type Answer = ();
-    const NAME: &'static str = "LookupEvents";
-    const EVENT_SOURCE: &'static str = "cloudtrail.amazonaws.com";
-    const READ_ONLY: bool = true;
-
-    fn request_parameters(&self) -> Value {
-        Value::Null
-    }
-
-    fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
-        let permitted = call.authorize_any::<Self::Permission>()?;
         Ok(Outcome::answer(permitted, ()))
     }
 }

@@ -5,10 +5,11 @@ use serde_json::{Value, json};
 use super::{
     Call, CallError, Operation, Outcome,
     conditions::KeyConditions,
-    encrypt::{check_context, cryptographic_parameters, open_current},
+    encrypt::{check_context, ciphertext_digest, cryptographic_parameters, open_current},
     operation::actions,
 };
 use crate::{
+    audit::query::CIPHERTEXT_DIGEST,
     model::{EncryptionContext, KeyArn, KeyRef, MaterialId},
     policy::Action,
     secret::SecretBytes,
@@ -166,7 +167,10 @@ where
         key_id: named.key.arn.clone(),
         key_material_id: id,
     };
-    Ok(Outcome::answer(permitted, answer(data_key)).noting("keyMaterialId", id.to_string()))
+    let digest = ciphertext_digest(&data_key.ciphertext_blob);
+    Ok(Outcome::answer(permitted, answer(data_key))
+        .noting("keyMaterialId", id.to_string())
+        .noting(CIPHERTEXT_DIGEST, digest))
 }
 
 /// Makes random bytes.

@@ -11,6 +11,8 @@ use super::{
     operation::actions,
 };
 use crate::{
+    audit::query::{CIPHERTEXT_DIGEST, SOURCE_CIPHERTEXT_DIGEST},
+    crypto::digest::sha256,
     model::{
         CONTEXT_BYTES_MAX, EncryptionAlgorithm, EncryptionContext, ErrorCode, KeyArn, KeyRef, MaterialId,
     },
@@ -71,8 +73,12 @@ impl Operation for Encrypt {
         call.require_state(&named.key)?;
         let (material, id) = open_current(call, &permitted, &named)?;
         let blob = material.seal(&self.encryption_context, self.plaintext.expose_secret(), call.random)?;
-        let answer = Encrypted { ciphertext_blob: blob.to_bytes(), key_id: named.key.arn.clone() };
-        Ok(Outcome::answer(permitted, answer).noting("keyMaterialId", id.to_string()))
+        let ciphertext_blob = blob.to_bytes();
+        let digest = ciphertext_digest(&ciphertext_blob);
+        let answer = Encrypted { ciphertext_blob, key_id: named.key.arn.clone() };
+        Ok(Outcome::answer(permitted, answer)
+            .noting("keyMaterialId", id.to_string())
+            .noting(CIPHERTEXT_DIGEST, digest))
     }
 }
 
@@ -119,7 +125,9 @@ impl Operation for Decrypt {
         let plaintext = material.unseal(&blob, &self.encryption_context)?;
         let id = *blob.material();
         let answer = Decrypted { plaintext, key_id: named.key.arn.clone(), key_material_id: id };
-        Ok(Outcome::answer(permitted, answer).noting("keyMaterialId", id.to_string()))
+        Ok(Outcome::answer(permitted, answer)
+            .noting("keyMaterialId", id.to_string())
+            .noting(CIPHERTEXT_DIGEST, ciphertext_digest(&self.ciphertext_blob)))
     }
 }
 
@@ -195,8 +203,10 @@ impl Operation for ReEncrypt {
         let (material, id) = open_current(call, &to, &destination)?;
         let resealed =
             material.seal(&self.destination_encryption_context, plaintext.expose_secret(), call.random)?;
+        let ciphertext_blob = resealed.to_bytes();
+        let digest = ciphertext_digest(&ciphertext_blob);
         let answer = ReEncrypted {
-            ciphertext_blob: resealed.to_bytes(),
+            ciphertext_blob,
             source_key_id: named.key.arn.clone(),
             key_id: destination.key.arn.clone(),
             source_key_material_id: *blob.material(),
@@ -204,8 +214,15 @@ impl Operation for ReEncrypt {
         };
         Ok(Outcome::answer(to, answer)
             .noting("sourceKeyMaterialId", blob.material().to_string())
-            .noting("destinationKeyMaterialId", id.to_string()))
+            .noting("destinationKeyMaterialId", id.to_string())
+            .noting(SOURCE_CIPHERTEXT_DIGEST, ciphertext_digest(&self.ciphertext_blob))
+            .noting(CIPHERTEXT_DIGEST, digest))
     }
+}
+
+/// What a record says of a ciphertext, so that whoever opens it can be traced to whoever made it.
+pub(super) fn ciphertext_digest(blob: &[u8]) -> String {
+    hex::encode(sha256(&[blob]))
 }
 
 /// Finds the key of a ciphertext and asks for permission on that key, whether the request names it or not.

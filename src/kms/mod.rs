@@ -20,6 +20,7 @@ mod error;
 mod explanation;
 mod grants;
 mod keys;
+mod last_usage;
 mod material;
 mod operation;
 mod operation_table;
@@ -62,6 +63,7 @@ pub use grants::{
 pub use keys::{
     CreateKey, DESCRIPTION_CHARS_MAX, DescribeKey, KeyListEntry, KeyMetadata, ListKeys, UpdateKeyDescription,
 };
+pub use last_usage::GetKeyLastUsage;
 pub use operation::{Operation, Outcome};
 pub use operation_table::{Fill, OPERATIONS, On, OperationRow, Pair, States, Subject};
 pub use options::{CallOptions, GRANT_TOKENS_MAX};

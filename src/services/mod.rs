@@ -1,6 +1,7 @@
 //! The simulated AWS services beside KMS: storage, which uses keys on its customers' behalf, and identity management.
 
 pub mod artifacts;
+pub mod cloudtrail;
 pub mod iam;
 pub mod organizations;
 pub mod s3;

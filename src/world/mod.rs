@@ -46,6 +46,20 @@ pub struct Settings {
     pub region: Region,
     /// How far the keystore's clock is ahead of the real one, in milliseconds.
     pub clock_offset_millis: i64,
+    /// Who vouches for the audit log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub witnesses: Vec<LogWitness>,
+}
+
+/// Somebody who signs the audit log's checkpoints after having compared them with the ones before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogWitness {
+    /// The witness's key, as a C2SP vkey.
+    pub key: String,
+    /// Whether the log is believed only with this witness's word.
+    pub required: bool,
+    /// The newest checkpoint that it has signed.
+    pub cosigned: Option<String>,
 }
 
 /// A name that points to a key.

@@ -43,6 +43,9 @@ impl LogDirectory for Failing {
     fn read(&self, name: &str) -> io::Result<(u64, Box<dyn Read + Send>)> {
         self.inner.read(name)
     }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.inner.remove(name)
+    }
     fn create(&self, name: &str, beginning: &[u8]) -> io::Result<Box<dyn SegmentFile>> {
         Ok(self.wrap(self.inner.create(name, beginning)?))
     }

@@ -2,6 +2,7 @@
 
 mod crash;
 mod lies;
+mod lookup;
 
 use std::{
     fs,
@@ -29,7 +30,7 @@ fn public_key() -> [u8; 32] {
 
 /// Options with segments so small that a few batches fill one.
 fn options() -> LogOptions {
-    LogOptions { segment_bytes_max: 3000, ..LogOptions::new(signing_key(1), ORIGIN) }
+    LogOptions { segment_bytes_max: 3000, compress: false, ..LogOptions::new(signing_key(1), ORIGIN) }
 }
 
 fn record(number: u64) -> Vec<u8> {

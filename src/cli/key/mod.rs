@@ -1,6 +1,7 @@
 //! `keystead key`: one file per group of commands.
 
 mod create;
+mod last_usage;
 mod policy;
 mod rotation;
 mod show;
@@ -24,6 +25,7 @@ pub(super) enum Key {
     Rotations(rotation::Rotations),
     EnableRotation(rotation::EnableRotation),
     DisableRotation(rotation::DisableRotation),
+    LastUsage(last_usage::LastUsage),
     ScheduleDeletion(state::ScheduleDeletion),
     CancelDeletion(state::CancelDeletion),
     UpdateDescription(state::UpdateDescription),
@@ -53,6 +55,7 @@ impl Key {
             Self::Rotations(command) => command.run(global),
             Self::EnableRotation(command) => command.run(global),
             Self::DisableRotation(command) => command.run(global),
+            Self::LastUsage(command) => command.run(global),
             Self::ScheduleDeletion(command) => command.run(global),
             Self::CancelDeletion(command) => command.run(global),
             Self::UpdateDescription(command) => command.run(global),

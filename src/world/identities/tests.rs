@@ -105,8 +105,12 @@ fn everything() -> Vec<IdentityChange> {
 }
 
 fn world() -> World {
-    let settings =
-        Settings { account: account(), region: "us-east-1".parse().unwrap(), clock_offset_millis: 0 };
+    let settings = Settings {
+        account: account(),
+        region: "us-east-1".parse().unwrap(),
+        clock_offset_millis: 0,
+        witnesses: Vec::new(),
+    };
     World::new(settings)
 }
 

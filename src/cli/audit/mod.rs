@@ -1,0 +1,72 @@
+//! `keystead audit`
+
+mod proof;
+mod prune;
+mod query;
+mod rows;
+mod show;
+mod stats;
+mod tail;
+mod verify;
+mod witness;
+
+use std::{fs, io::Read, path::Path};
+
+use clap::Subcommand;
+
+use super::{error::CommandError, exit::Exit, global::Global};
+use crate::{
+    keystore::Keystore,
+    kms::{Caller, DescribeKey},
+    model::KeyRef,
+};
+
+/// Read, verify and prove the audit log
+#[derive(Debug, Subcommand)]
+pub(super) enum Audit {
+    Tail(tail::Tail),
+    Query(query::Query),
+    Show(show::Show),
+    Stats(stats::Stats),
+    Verify(verify::Verify),
+    Checkpoint(verify::Checkpoint),
+    Prove(proof::Prove),
+    ProveGrowth(proof::ProveGrowth),
+    VerifyProof(proof::VerifyProof),
+    #[command(subcommand)]
+    Witness(witness::Witness),
+    Prune(prune::Prune),
+}
+
+impl Audit {
+    pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
+        match self {
+            Self::Tail(command) => command.run(global),
+            Self::Query(command) => command.run(global),
+            Self::Show(command) => command.run(global),
+            Self::Stats(command) => command.run(global),
+            Self::Verify(command) => command.run(global),
+            Self::Checkpoint(command) => command.run(global),
+            Self::Prove(command) => command.run(global),
+            Self::ProveGrowth(command) => command.run(global),
+            Self::VerifyProof(command) => command.run(global),
+            Self::Witness(command) => command.run(global),
+            Self::Prune(command) => command.run(global),
+        }
+    }
+}
+
+/// The ARN of the key that a person names, as the caller may see it.
+fn key_arn(keystore: &Keystore, caller: &Caller, key: &KeyRef) -> Result<String, CommandError> {
+    let described = keystore.kms().describe_key(caller, DescribeKey { key_id: key.clone() })?;
+    Ok(described.arn.to_string())
+}
+
+/// The text of a file of at most so many bytes.
+fn read_text(path: &Path, bytes_max: usize) -> Result<String, CommandError> {
+    let failed = |why: &dyn std::fmt::Display| CommandError::new(Exit::Failed, why).about(path);
+    let file = fs::File::open(path).map_err(|error| failed(&error))?;
+    let mut text = String::new();
+    let read = file.take(bytes_max as u64 + 1).read_to_string(&mut text).map_err(|error| failed(&error))?;
+    if read > bytes_max { Err(failed(&"the file is too long")) } else { Ok(text) }
+}
