@@ -94,12 +94,12 @@ const MODULES: &[Module] = &[
 /// The only files that may open a secret, and what for.
 const EXPOSES_SECRETS: &[(&str, &str)] = &[
     ("src/cli/global.rs", "a passphrase that was typed once is used twice when the root key is rotated"),
-    ("src/cli/iam.rs", "an access key's secret or an MFA device's seed is shown once, on standard output"),
+    ("src/cli/query.rs", "an access key's secret or an MFA device's seed is shown once, on standard output"),
     ("src/secret.rs", "defines it"),
     ("src/cli/endpoint.rs", "an access key that was just made is written to a file of the user's"),
     ("src/cli/exec.rs", "a command gets an access key in its environment"),
     ("src/api/kms/operations.rs", "Decrypt and GenerateDataKey answer plaintexts over the wire"),
-    ("src/api/query/iam.rs", "CreateAccessKey answers the secret, once"),
+    ("src/api/query/operations.rs", "CreateAccessKey answers the secret, once"),
     ("src/api/server/authenticate.rs", "a secret access key is copied to derive a signing key of it"),
     ("src/crypto/aead.rs", "AES-GCM takes key bytes"),
     ("src/crypto/digest.rs", "HMAC takes key bytes"),

@@ -12,11 +12,9 @@ use super::{
     DataKey, EncryptedDataKey, Keyring, KeyringError, NewDataKey,
     keyring::{check_raw_name, recipients},
 };
+use crate::crypto::rsa::{RsaKey, RsaPadding};
 use crate::{
-    crypto::{
-        random::Random,
-        rsa::{RsaKey, RsaPadding},
-    },
+    crypto::random::Random,
     model::{EncryptionContext, ParseError},
     secret::SecretKey,
 };

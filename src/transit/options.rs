@@ -3,9 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use rustls::{
-    CipherSuite, SupportedProtocolVersion,
-    crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::UnixTime,
+    CipherSuite, SupportedProtocolVersion, crypto::CryptoProvider, pki_types::UnixTime,
     time_provider::TimeProvider,
 };
 
@@ -73,7 +71,7 @@ pub const SESSIONS_MAX: usize = 4096;
 impl Options {
     /// The cryptography: AWS-LC's, with the post-quantum hybrid X25519MLKEM768 preferred.
     pub(super) fn provider(&self) -> Arc<CryptoProvider> {
-        let mut provider = aws_lc_rs::default_provider();
+        let mut provider = rustls::crypto::aws_lc_rs::default_provider();
         let wanted: Option<&[CipherSuite]> = match self.ciphers {
             Ciphers::Safe => None,
             Ciphers::Aes256Gcm => Some(&[

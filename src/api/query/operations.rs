@@ -112,7 +112,9 @@ fn on_the_wire(name: &str, value: Value) -> Value {
             Value::Object(members.collect())
         }
         Value::Array(items) => Value::Array(items.into_iter().map(|item| on_the_wire(name, item)).collect()),
-        Value::String(text) if name.ends_with("Date") => Value::String(text.replace("+00:00", "Z")),
+        Value::String(text) if name.ends_with("Date") || name == "Expiration" => {
+            Value::String(text.replace("+00:00", "Z"))
+        }
         other => other,
     }
 }

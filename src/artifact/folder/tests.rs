@@ -136,12 +136,24 @@ fn tree(top: &Path) -> BTreeMap<String, Node> {
 }
 
 /// Stops after so many bytes were heard of.
-struct StopsAfter(AtomicUsize);
+struct StopsAfter(AtomicUsize, AtomicUsize);
+
+/// Takes one off, unless there is none left.
+fn take(left: &AtomicUsize) -> bool {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+}
 
 impl Watch for StopsAfter {
     fn hear(&self, event: FolderEvent<'_>) {
-        if let FolderEvent::Ended { .. } = event {
-            let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        match event {
+            // However many work side by side, the files after those wait until the work is to stop.
+            FolderEvent::Began { .. } if !take(&self.1) => {
+                while !self.stops() {
+                    std::thread::yield_now();
+                }
+            }
+            FolderEvent::Ended { .. } => drop(take(&self.0)),
+            _ => {}
         }
     }
 
@@ -375,7 +387,7 @@ fn a_target_that_exists_lies_within_the_source_or_cannot_be_made_is_refused() {
 fn stopped_work_is_gone_on_with_file_by_file_and_nothing_of_it_is_believed() {
     let lab = Lab::new();
     let all = Selection::default();
-    let stopped = lab.seal_as("in", "out", &all, &key(1), &StopsAfter(2.into())).unwrap_err();
+    let stopped = lab.seal_as("in", "out", &all, &key(1), &StopsAfter(2.into(), 2.into())).unwrap_err();
     assert!(matches!(stopped, FolderError::Stopped { .. }), "{stopped}");
     assert_eq!(lab.names(), ["in", "out.keystead-unfinished"]);
     let left = tree(&lab.at("out.keystead-unfinished"));
@@ -392,7 +404,7 @@ fn stopped_work_is_gone_on_with_file_by_file_and_nothing_of_it_is_believed() {
     assert_eq!(sealed.taken_over, count - 1);
     assert_eq!(lab.verify(), Vec::<String>::new());
 
-    let stopped = lab.open_as("back", &all, &StopsAfter(2.into())).unwrap_err();
+    let stopped = lab.open_as("back", &all, &StopsAfter(2.into(), 2.into())).unwrap_err();
     assert!(matches!(stopped, FolderError::Stopped { .. }), "{stopped}");
     let left = tree(&lab.at("back.keystead-unfinished"));
     let files: Vec<&String> =
@@ -410,8 +422,9 @@ fn stopped_work_is_gone_on_with_file_by_file_and_nothing_of_it_is_believed() {
 #[test]
 fn stopped_before_anything_was_made_nothing_is_left() {
     let lab = Lab::new();
-    let stopped =
-        lab.seal_as("in", "out", &Selection::default(), &key(1), &StopsAfter(0.into())).unwrap_err();
+    let stopped = lab
+        .seal_as("in", "out", &Selection::default(), &key(1), &StopsAfter(0.into(), 0.into()))
+        .unwrap_err();
     assert!(matches!(stopped, FolderError::StoppedEarly), "{stopped}");
     assert_eq!(lab.names(), ["in"]);
 }
@@ -420,7 +433,7 @@ fn stopped_before_anything_was_made_nothing_is_left() {
 fn what_was_sealed_for_another_key_or_is_strange_is_not_taken_over() {
     let lab = Lab::new();
     let all = Selection::default();
-    let _stopped = lab.seal_as("in", "out", &all, &key(1), &StopsAfter(2.into())).unwrap_err();
+    let _stopped = lab.seal_as("in", "out", &all, &key(1), &StopsAfter(2.into(), 2.into())).unwrap_err();
     fs::write(lab.at("out.keystead-unfinished/mine"), b"x").unwrap();
     let error = lab.seal().unwrap_err();
     assert!(matches!(error, FolderError::Strange { .. }), "{error}");

@@ -389,7 +389,7 @@ fn an_identity_providers_word_opens_a_role_while_it_is_good() {
     let scene = Scene::delegating();
     let issuer = Provider::new();
     let create =
-        json!({"Url": "https://id.example.com", "ClientIDList": ["keystead"], "JsonWebKeySet": issuer.jwks});
+        json!({"Url": "https://id.example.com", "ClientIDList": ["keystead"], "CustomJwks": issuer.jwks});
     let (iam, admin) = (scene.lab.keystore().iam(), scene.lab.admin());
     iam.call(&admin, &request::<CreateOpenIdConnectProvider>(create)).unwrap();
     scene.set_trust(json!({"Effect": "Allow", "Principal": {"Federated": provider},
