@@ -129,7 +129,10 @@ impl Global {
         let caller = match self.caller()? {
             None => keystore.administrator(),
             // Whether there is such a caller is the door's question, so that the answer is recorded.
-            Some(name) => keystore.named_caller(&name)?,
+            Some(name) => match name.parse() {
+                Ok(access_key) => keystore.sts().caller(&access_key)?,
+                Err(_) => Caller::parse(&name, &keystore.settings()?.account)?,
+            },
         };
         Ok((keystore, caller))
     }
