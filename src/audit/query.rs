@@ -232,7 +232,7 @@ fn principals(record: &Record) -> impl Iterator<Item = String> {
     let of_session = identity.arn.as_ref().and_then(|arn| {
         let arn = arn.as_str();
         let role = short(arn).strip_prefix("assumed-role/")?.split('/').next()?;
-        let account = arn.splitn(6, ':').nth(4)?;
+        let account = arn.split(':').nth(4)?;
         Some(format!("arn:aws:iam::{account}:role/{role}"))
     });
     arns.chain(of_session).collect::<Vec<_>>().into_iter()
@@ -240,7 +240,7 @@ fn principals(record: &Record) -> impl Iterator<Item = String> {
 
 /// What of an ARN comes after the account, such as `user/alice`; the whole when it is no ARN.
 fn short(arn: &str) -> &str {
-    arn.splitn(6, ':').nth(5).unwrap_or(arn)
+    arn.split(':').nth(5).unwrap_or(arn)
 }
 
 /// Whether `value` is one of the names of the resource with this ARN.

@@ -77,7 +77,7 @@ impl World {
     }
 
     fn trust(&self, revoked: &[u8]) -> Trust {
-        Trust::new(&[self.certificate.clone()], &[self.list(revoked)]).unwrap()
+        Trust::new(std::slice::from_ref(&self.certificate), &[self.list(revoked)]).unwrap()
     }
 
     fn server(&self) -> Server {
@@ -339,9 +339,9 @@ fn what_does_not_fit_together_is_no_configuration() {
     let world = World::new();
     let nobody = Trust::new(&[], &[]);
     assert!(Client::new(None, &nobody.unwrap(), world.now(), &Options::default()).is_err());
-    let without_list = Trust::new(&[world.certificate.clone()], &[]).unwrap();
+    let without_list = Trust::new(std::slice::from_ref(&world.certificate), &[]).unwrap();
     assert!(Client::new(None, &without_list, world.now(), &Options::default()).is_err());
-    let named = Trust::without_revocation(&[world.certificate.clone()]).unwrap();
+    let named = Trust::without_revocation(std::slice::from_ref(&world.certificate)).unwrap();
     assert!(Client::new(None, &named, world.now(), &Options::default()).is_ok());
     assert!(Trust::without_revocation(&[vec![0; 10]]).is_err());
 

@@ -22,6 +22,7 @@ use crate::{
 };
 
 /// Read, verify and prove the audit log
+#[expect(clippy::large_enum_variant, reason = "one is made, once")]
 #[derive(Debug, Subcommand)]
 pub(super) enum Audit {
     Tail(tail::Tail),

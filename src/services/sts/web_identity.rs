@@ -143,7 +143,7 @@ impl Subject {
             jwt::verify(token.as_str(), keys.as_str()).map_err(|error| invalid(error.to_string()))?;
         check_times(&claims, call.now().as_millis().div_euclid(1000))?;
         let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
-        let audience = audience(&claims, &provider)?;
+        let audience = audience(&claims, provider)?;
         let subject = text("sub").ok_or_else(|| rejected("the token names no subject (`sub`)"))?;
         let methods = claims.get("amr").and_then(Value::as_array);
         let authentication_methods =

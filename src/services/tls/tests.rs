@@ -61,7 +61,7 @@ fn a_certificate_says_what_was_asked_and_is_recorded() {
     let (serial, names) = x509::read_names(&issued.certificate).unwrap();
     assert_eq!((&serial, &names), (&issued.serial, &of(&alice)));
     let tls = lab.keystore().tls();
-    assert_eq!(tls.list(&lab.admin()).unwrap(), [issued.clone()]);
+    assert_eq!(tls.list(&lab.admin()).unwrap(), std::slice::from_ref(&issued));
     assert_eq!(tls.certificate(&lab.admin(), serial.clone()).unwrap(), issued);
     let record = records(&lab).into_iter().find(|one| one.event_name == "IssueCertificate").unwrap();
     assert_eq!(record.event_source, "acm-pca.amazonaws.com");
