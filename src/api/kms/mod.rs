@@ -1,7 +1,7 @@
 //! KMS over JSON 1.1: what `X-Amz-Target: TrentService.…` asks, by way of the operations that everything else calls too.
 //!
-//! Source: the KMS service model, of which [`model`] holds the constraints, and the KMS API reference. A request is read
-//! ([`json`]), checked against the model ([`model`]), turned into an operation ([`operations`]) and handed to the door.
+//! Source: the KMS service model, of which `model` holds the constraints, and the KMS API reference. A request is read
+//! (`json`), checked against the model (`model`), turned into an operation (`operations`) and handed to the door.
 
 mod json;
 mod model;

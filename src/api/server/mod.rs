@@ -1,7 +1,7 @@
 //! The endpoint: one port on which AWS's clients find KMS, IAM, STS and CloudTrail.
 //!
-//! A request goes listener → [`connection`] (limits, time-outs) → [`guard`] (is it from this machine's programs, and not
-//! from a web page?) → [`dispatch`] (which service and operation) → [`authenticate`] (who) → the door. The door's answer
+//! A request goes listener → `connection` (limits, time-outs) → `guard` (is it from this machine's programs, and not
+//! from a web page?) → `dispatch` (which service and operation) → `authenticate` (who) → the door. The door's answer
 //! is waited for without a thread.
 
 mod authenticate;

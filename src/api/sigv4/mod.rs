@@ -1,8 +1,8 @@
 //! Verification of Signature Version 4, in its header and its query form.
 //!
 //! Source: "Signature Version 4 signing process" and "Create a signed AWS API request" (AWS IAM user guide). The file
-//! tree follows the process: [`presented`] reads what a request says of its signature, [`canonical`] makes the canonical
-//! request, [`keys`] derives and keeps signing keys. All of it is pure: request, clock and secret are handed in.
+//! tree follows the process: `presented` reads what a request says of its signature, `canonical` makes the canonical
+//! request, `keys` derives and keeps signing keys. All of it is pure: request, clock and secret are handed in.
 //!
 //! Held to be true: the host and every `x-amz-*` header are signed; the scope's date is the request's; a request is taken
 //! within [`SKEW_MILLIS_MAX`] of its date alone; the body that was hashed is the body that came; signatures are compared
