@@ -95,7 +95,7 @@ const MODULES: &[Module] = &[
 const EXPOSES_SECRETS: &[(&str, &str)] = &[
     ("src/cli/global.rs", "a passphrase that was typed once is used twice when the root key is rotated"),
     ("src/cli/query.rs", "an access key's secret or an MFA device's seed is shown once, on standard output"),
-    ("src/secret.rs", "defines it"),
+    ("src/secret/mod.rs", "defines it"),
     ("src/cli/endpoint.rs", "an access key that was just made is written to a file of the user's"),
     ("src/cli/exec.rs", "a command gets an access key in its environment"),
     ("src/api/kms/operations.rs", "Decrypt and GenerateDataKey answer plaintexts over the wire"),

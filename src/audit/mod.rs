@@ -45,6 +45,8 @@ pub mod follow;
 mod frame;
 mod header;
 pub mod index;
+#[cfg(test)]
+pub(crate) mod injected;
 mod log;
 mod merkle;
 pub mod note;

@@ -2,14 +2,19 @@
 
 use clap::{Args, Subcommand};
 
-use super::{error::CommandError, global::Global, output};
-use crate::lab::cost::monthly_usd_of;
+use super::{
+    error::CommandError,
+    global::{Global, holder},
+    output,
+};
+use crate::{keystore, lab::cost::monthly_usd_of};
 
 /// Look after the keystore as a whole
 #[derive(Debug, Subcommand)]
 pub(super) enum Keystore {
     Show(Show),
     RotateRoot(RotateRoot),
+    Recover(Recover),
 }
 
 /// Show where the keystore is, how it is sealed and what it holds
@@ -23,12 +28,52 @@ pub(super) struct Show {}
 #[derive(Debug, Args)]
 pub(super) struct RotateRoot {}
 
+/// Open a keystore whose database is an older copy than its log
+///
+/// Every other command refuses it, and so does this one without the flag. What was done since the copy was made is given
+/// up: keys, policies and grants are as they were then, and keys that were deleted since are back. The log keeps what it
+/// had, and a signed `AcceptRollback` record names what no longer holds.
+#[derive(Debug, Args)]
+pub(super) struct Recover {
+    /// Take the older database as it is
+    #[arg(long)]
+    accept_rollback: bool,
+}
+
 impl Keystore {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
         match self {
             Self::Show(Show {}) => show(global),
             Self::RotateRoot(RotateRoot {}) => rotate_root(global),
+            Self::Recover(recover) => recover.run(global),
         }
+    }
+}
+
+impl Recover {
+    fn run(&self, global: &Global) -> Result<(), CommandError> {
+        let rolled_back = if self.accept_rollback {
+            let (directory, mut unsealer) = (global.directory()?, global.unsealer());
+            keystore::Keystore::open_accepting_rollback(&directory, &mut unsealer, &holder())?.1
+        } else {
+            global.open()?;
+            None
+        };
+        if global.json {
+            return output::json(&serde_json::json!({
+                "StateSize": rolled_back.map(|one| one.state_size),
+                "NotApplied": rolled_back.map_or(0, |one| one.not_applied),
+            }));
+        }
+        match rolled_back {
+            None => output::say("there is nothing to recover: database and log belong together"),
+            Some(one) => output::say(&format!(
+                "the database is as it was when the log had {} records; {} changes since are given up, and a record in the \
+                 log says so",
+                one.state_size, one.not_applied
+            )),
+        }
+        Ok(())
     }
 }
 

@@ -31,6 +31,7 @@ mod keystore;
 mod lint;
 mod list;
 mod output;
+mod process;
 mod progress;
 mod query;
 mod reencrypt;
@@ -179,6 +180,7 @@ pub fn main() -> ExitCode {
         }
     };
     cli.global.color.apply();
+    process::protect();
     let exit = match cli.command.run(&cli.global) {
         Ok(exit) => exit,
         Err(error) => error.report(),

@@ -171,8 +171,19 @@ impl KeystoreError {
             Self::DecisionChanged(_) => "the record itself still says who was denied what".into(),
             Self::NoPassphrase(_) => "use a terminal, `--passphrase-file FILE` or `--passphrase-fd N`".into(),
             Self::Storage(StorageError::NewerFormat { .. }) => "use a newer keystead".into(),
-            Self::Storage(_) | Self::Damaged(_) | Self::Torn(_) | Self::Audit(_) => {
+            Self::Torn(_) => {
+                return vec![
+                    "nothing was changed; put the newer database back, or restore the whole directory from one backup".into(),
+                    "to give up what was done since, and have keys back that were deleted since: `keystead keystore recover \
+                     --accept-rollback`, which leaves a record of it"
+                        .into(),
+                ];
+            }
+            Self::Storage(_) | Self::Damaged(_) | Self::Audit(_) => {
                 "nothing was changed; restore the whole directory from a backup".into()
+            }
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                "every call is recorded before it is answered, reads too: the directory must be writable".into()
             }
             _ => return Vec::new(),
         };

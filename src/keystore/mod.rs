@@ -31,12 +31,14 @@ use tempfile::TempDir;
 pub use decision::PastDecision;
 pub use error::KeystoreError;
 pub use operations::CLOCK_OFFSET_MAX;
+pub use recovery::AcceptedRollback;
 pub use seal::{Seal, Unsealer, WithoutAsking};
 pub use trail::{Pruned, WitnessStatus};
 
 use self::{
     directory::Directory,
     operations::{AdvanceClock, RotateRootKey},
+    recovery::Rollback,
     rewrap::{rewrapped, secrets_of},
     seal::{Purpose, RootKey, SealedRoot, Sealing},
 };
@@ -212,6 +214,30 @@ impl Keystore {
     /// When there is none, somebody else has it open or can read it, it is damaged or of a newer format, or its seal
     /// does not open. Nothing is written then.
     pub fn open(directory: &Path, unsealer: &mut dyn Unsealer, holder: &str) -> Result<Self, KeystoreError> {
+        Self::open_as(directory, unsealer, holder, Rollback::Refused).map(|(keystore, _)| keystore)
+    }
+
+    /// Opens a keystore whose database may be an older copy beside a newer log, which [`Keystore::open`] refuses: what was
+    /// done since is given up, and keys that were deleted since are back. A signed record of that is left in the log. The
+    /// answer says what was given up; nothing when the database was not that old.
+    ///
+    /// # Errors
+    ///
+    /// As [`Keystore::open`], but for the age of the database. A log that is older than the database stays refused.
+    pub fn open_accepting_rollback(
+        directory: &Path,
+        unsealer: &mut dyn Unsealer,
+        holder: &str,
+    ) -> Result<(Self, Option<AcceptedRollback>), KeystoreError> {
+        Self::open_as(directory, unsealer, holder, Rollback::Accepted)
+    }
+
+    fn open_as(
+        directory: &Path,
+        unsealer: &mut dyn Unsealer,
+        holder: &str,
+        rollback: Rollback,
+    ) -> Result<(Self, Option<AcceptedRollback>), KeystoreError> {
         let directory = Directory::open(directory, holder)?;
         let unfinished = |error: KeystoreError| match directory.unfinished() {
             Some(_) => KeystoreError::Unfinished(directory.path().into()),
@@ -230,7 +256,9 @@ impl Keystore {
         let options = identity.log_options(identity.signing_key(&root)?);
         let state = snapshot.log.unwrap_or_else(LogPosition::empty);
         let mut log = AuditLog::open(Box::new(DiskDirectory::new(directory.audit())), options, Some(state))?;
-        recovery::disown_unapplied(&mut log, &mut storage, &directory.audit(), &world, state)?;
+        let audit = directory.audit();
+        let rolled_back =
+            recovery::disown_unapplied(&mut log, &mut storage, &audit, &world, state, rollback)?;
 
         let secrets = secrets_of(&root, &identity.id);
         let sinks = Sinks { log, storage: Box::new(storage) };
@@ -239,7 +267,8 @@ impl Keystore {
         for orphan in keystore.s3().orphans() {
             let _next_time = std::fs::remove_file(orphan);
         }
-        if is_unfinished(&*keystore.world()?) { keystore.with_administrator() } else { Ok(keystore) }
+        let unfinished = is_unfinished(&*keystore.world()?);
+        Ok((if unfinished { keystore.with_administrator()? } else { keystore }, rolled_back))
     }
 
     /// Makes a keystore that lives in memory (its objects in a temporary directory) and is gone when it is dropped.

@@ -90,3 +90,14 @@ fn without_authentication_the_access_key_id_is_the_account() {
         "123456789012"
     );
 }
+
+/// What the process asked for is seen from outside as its limit (proc(5)); that it is not dumpable as well is a unit
+/// test's, since root reads every process.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_crash_of_it_would_leave_no_core() {
+    let served = Served::open_to_all();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", served.child.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+}

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use keystead::{
-    keystore::{Keystore, KeystoreError},
+    audit::read,
+    keystore::{Keystore, KeystoreError, WithoutAsking},
     kms::{DisableKey, EnableKey, ScheduleKeyDeletion},
     model::{Days, KeyArn, KeyState},
     storage::StorageError,
@@ -138,9 +139,59 @@ fn an_older_database_beside_a_newer_log_brings_no_deleted_key_back() {
     let error = refused(place.open());
     assert!(matches!(error, KeystoreError::Torn(_)), "{error}");
     assert!(error.to_string().contains("older copy"), "{error}");
+    assert!(error.hints().iter().any(|hint| hint.contains("--accept-rollback")), "{:?}", error.hints());
     assert!(place.files() == changed);
     place.restore(&after);
     assert_eq!(state_of(&place.open().unwrap(), &key), None);
+}
+
+#[test]
+fn an_older_database_is_taken_when_that_is_said_and_the_log_says_so() {
+    let (place, key, ciphertext) = Place::filled();
+    let before = fs::read(place.database()).unwrap();
+    let keystore = place.open().unwrap();
+    let admin = keystore.administrator();
+    let size_before = read::records(&keystore.audit_directory().unwrap(), 0).unwrap().count();
+    keystore.kms().disable_key(&admin, DisableKey { key_id: key.clone().into() }).unwrap();
+    let other = make_key(&keystore, None);
+    let checkpoint = keystore.audit_checkpoint().unwrap();
+    drop(keystore);
+    let accept =
+        || Keystore::open_accepting_rollback(&place.directory(), &mut WithoutAsking, "the tests").unwrap();
+    assert_eq!(accept().1, None, "nothing was rolled back yet");
+
+    fs::write(place.database(), &before).unwrap();
+    assert!(matches!(refused(place.open()), KeystoreError::Torn(_)));
+    let (keystore, accepted) = accept();
+    let accepted = accepted.unwrap();
+    assert_eq!((accepted.state_size, accepted.not_applied), (size_before as u64, 2));
+    assert_eq!((state_of(&keystore, &key), state_of(&keystore, &other)), (Some(KeyState::Enabled), None));
+    assert_eq!(decrypt(&keystore, &ciphertext), b"a short plaintext");
+    let tail = keystore.audit_tail(&keystore.administrator(), 9).unwrap();
+    let record = tail.iter().find(|record| record.event_name == "AcceptRollback").unwrap();
+    let details = record.service_event_details.as_ref().unwrap();
+    assert_eq!((&details["stateSize"], &details["notAppliedCount"]), (&size_before.into(), &2.into()));
+    assert_eq!(details["notApplied"].as_array().unwrap().len(), 2);
+    // The log goes on from where it was: who kept a checkpoint finds all that was given up still in it.
+    keystore.audit_verify_against(Some(&checkpoint)).unwrap();
+    drop(keystore);
+    // It is said once, and the keystore is one like any other.
+    assert_eq!(accept().1, None);
+    assert_eq!(state_of(&place.open().unwrap(), &key), Some(KeyState::Enabled));
+}
+
+#[test]
+fn a_log_older_than_its_database_is_refused_whatever_is_accepted() {
+    let (place, key, _) = Place::filled();
+    let before = fs::read(place.segment()).unwrap();
+    let keystore = place.open().unwrap();
+    keystore.kms().disable_key(&keystore.administrator(), DisableKey { key_id: key.into() }).unwrap();
+    drop(keystore);
+    fs::write(place.segment(), before).unwrap();
+    let changed = place.files();
+    let opened = Keystore::open_accepting_rollback(&place.directory(), &mut WithoutAsking, "the tests");
+    assert!(matches!(refused(opened), KeystoreError::Audit(_)));
+    assert!(place.files() == changed);
 }
 
 #[test]

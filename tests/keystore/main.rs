@@ -6,6 +6,7 @@ mod audit;
 mod create;
 mod damage;
 mod erasure;
+mod faults;
 mod memory;
 mod objects;
 mod place;

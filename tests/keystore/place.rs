@@ -19,12 +19,20 @@ use keystead::{
 use tempfile::TempDir;
 
 pub(crate) struct Place {
-    parent: TempDir,
+    parent: PathBuf,
+    /// Removes the parent, when it was made here.
+    _made: Option<TempDir>,
 }
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self { parent: tempfile::tempdir().unwrap() }
+        let made = tempfile::tempdir().unwrap();
+        Self { parent: made.path().to_owned(), _made: Some(made) }
+    }
+
+    /// A place in a directory that somebody else made.
+    pub(crate) fn at(parent: &Path) -> Self {
+        Self { parent: parent.to_owned(), _made: None }
     }
 
     /// A place with a keystore that holds a key, an alias-less ciphertext and an object under that key.
@@ -39,7 +47,7 @@ impl Place {
     }
 
     pub(crate) fn parent(&self) -> &Path {
-        self.parent.path()
+        &self.parent
     }
 
     pub(crate) fn directory(&self) -> PathBuf {

@@ -2,7 +2,6 @@
 
 use std::{
     fs, io,
-    io::Read,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,79 +12,31 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::audit::{
-    directory::{DiskDirectory, SegmentFile},
     frame::parse_frame,
+    injected::{Hooked, Step},
 };
 
-/// A directory whose disk fails when told to.
-struct Failing {
-    inner: DiskDirectory,
-    on_append: Arc<AtomicBool>,
-    on_sync: Arc<AtomicBool>,
-}
-
-struct FailingFile {
-    inner: Box<dyn SegmentFile>,
-    on_append: Arc<AtomicBool>,
-    on_sync: Arc<AtomicBool>,
-}
-
-impl Failing {
-    fn wrap(&self, inner: Box<dyn SegmentFile>) -> Box<dyn SegmentFile> {
-        Box::new(FailingFile { inner, on_append: self.on_append.clone(), on_sync: self.on_sync.clone() })
-    }
-}
-
-impl LogDirectory for Failing {
-    fn list(&self) -> io::Result<Vec<String>> {
-        self.inner.list()
-    }
-    fn read(&self, name: &str) -> io::Result<(u64, Box<dyn Read + Send>)> {
-        self.inner.read(name)
-    }
-    fn remove(&self, name: &str) -> io::Result<()> {
-        self.inner.remove(name)
-    }
-    fn create(&self, name: &str, beginning: &[u8]) -> io::Result<Box<dyn SegmentFile>> {
-        Ok(self.wrap(self.inner.create(name, beginning)?))
-    }
-    fn append_to(&self, name: &str, length: u64) -> io::Result<Box<dyn SegmentFile>> {
-        Ok(self.wrap(self.inner.append_to(name, length)?))
-    }
-}
-
-impl SegmentFile for FailingFile {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.on_append.load(Ordering::Relaxed) {
-            self.inner.append(&bytes[..bytes.len() / 2])?;
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        self.inner.append(bytes)
-    }
-    fn sync(&mut self) -> io::Result<()> {
-        // One failure only, like a kernel that reports an error once: trying again would "succeed".
-        if self.on_sync.swap(false, Ordering::Relaxed) {
-            return Err(io::Error::other("input/output error"));
-        }
-        self.inner.sync()
-    }
-    fn is_in_place(&self) -> io::Result<bool> {
-        self.inner.is_in_place()
-    }
-}
+/// An error of the disk (`errno.h`).
+const EIO: i32 = 5;
 
 #[test]
 fn a_full_or_failing_disk_latches_the_log() {
     for full in [true, false] {
-        let place = Place::new();
-        let (on_append, on_sync) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let failing = Failing { inner: place.disk(), on_append: on_append.clone(), on_sync: on_sync.clone() };
-        let mut log = AuditLog::create(Box::new(failing), options()).unwrap();
+        let (place, fails) = (Place::new(), Arc::new(AtomicBool::new(false)));
+        // One failure only, like a kernel that reports an error once: trying again would "succeed".
+        let told = Arc::clone(&fails);
+        let hook = move |_: &str, step: Step<'_>| match step {
+            Step::Appending(_) if full && told.swap(false, Ordering::Relaxed) => {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            Step::Syncing if told.swap(false, Ordering::Relaxed) => Err(io::Error::from_raw_os_error(EIO)),
+            _ => Ok(()),
+        };
+        let mut log = AuditLog::create(Hooked::new(place.disk(), hook), options()).unwrap();
         let acknowledged = log.append_batch(&batch(0, 2)).unwrap();
-        if full { &on_append } else { &on_sync }.store(true, Ordering::Relaxed);
+        fails.store(true, Ordering::Relaxed);
         let error = log.append_batch(&batch(2, 2)).unwrap_err();
         assert!(if full { matches!(error, LogError::Full) } else { matches!(error, LogError::Io(_)) });
-        on_append.store(false, Ordering::Relaxed);
         assert!(matches!(log.append_batch(&batch(2, 2)), Err(LogError::Latched)) && log.is_latched());
         drop(log);
         // A new start takes what is really there: nothing of the torn batch, all of the one whose sync failed.

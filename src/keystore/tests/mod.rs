@@ -1,5 +1,8 @@
 //! Failures and crashes that cannot be had from outside: a storage that fails, and a process that dies between two steps.
 
+mod disk;
+mod images;
+
 use std::{
     fs,
     path::PathBuf,
@@ -70,6 +73,14 @@ impl Place {
         Self { parent: tempfile::tempdir().unwrap(), order: Arc::default() }
     }
 
+    /// One whose files are in memory, where the system has such a place: for what opens hundreds of keystores and plays
+    /// the disk itself.
+    fn in_memory() -> Self {
+        let memory = Path::new("/dev/shm");
+        let parent = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        Self { parent: parent.unwrap(), order: Arc::default() }
+    }
+
     fn directory(&self) -> PathBuf {
         self.parent.path().join("keystore")
     }
@@ -89,6 +100,27 @@ impl Place {
         let storage = Box::new(Told { inner: sinks.storage, order: Arc::clone(&self.order) });
         let (sinks, place) = (Sinks { storage, ..sinks }, Place::on_disk(directory, sealed));
         let started = Keystore::start(place, identity, world, materials, sinks, Arc::new(SystemClock));
+        started.unwrap().with_administrator().unwrap()
+    }
+
+    /// A new keystore whose log lies on a disk that is watched or fails, and whose segments are as long as is said.
+    fn create_on(
+        &self,
+        segment_bytes_max: u64,
+        disk: impl FnOnce(DiskDirectory) -> Box<dyn LogDirectory>,
+        storage: impl FnOnce(Box<dyn Storage>) -> Box<dyn Storage>,
+    ) -> Keystore {
+        let (directory, (identity, sealed, world, secrets, sinks)) = self.filled();
+        let root = sealed.open(&identity.id, &mut WithoutAsking).unwrap();
+        let options = identity.log_options(identity.signing_key(&root).unwrap());
+        let options = LogOptions { segment_bytes_max, compress: false, ..options };
+        let position = sinks.log.position();
+        drop(sinks.log);
+        let disk = disk(DiskDirectory::new(directory.audit()));
+        let log = AuditLog::open(disk, options, Some(position)).unwrap();
+        let sinks = Sinks { log, storage: storage(sinks.storage) };
+        let place = Self::on_disk(directory, sealed);
+        let started = Keystore::start(place, identity, world, secrets, sinks, Arc::new(SystemClock));
         started.unwrap().with_administrator().unwrap()
     }
 
@@ -180,7 +212,8 @@ fn a_recovery_that_dies_after_its_record_is_finished_without_another() {
         let log_directory = Box::new(DiskDirectory::new(directory.audit()));
         let mut log = AuditLog::open(log_directory, options, Some(state)).unwrap();
         let mut told = Told { inner: Box::new(storage), order: Arc::clone(&place.order) };
-        let died = recovery::disown_unapplied(&mut log, &mut told, &directory.audit(), &world, state);
+        let audit = directory.audit();
+        let died = recovery::disown_unapplied(&mut log, &mut told, &audit, &world, state, Rollback::Refused);
         assert!(matches!(died, Err(KeystoreError::Storage(StorageError::Full))));
     }
     for _ in 0..2 {

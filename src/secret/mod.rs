@@ -2,18 +2,24 @@
 //!
 //! Every secret in the program is one of the two types here. They have no `Clone`, no `Serialize` and no
 //! `PartialEq`; `Debug` prints the type's name alone; the bytes come out only through `expose_secret`, a name
-//! that can be searched for — and `tests/architecture.rs` holds the list of files that may say it.
+//! that can be searched for — and `tests/architecture.rs` holds the list of files that may say it. Where they stand,
+//! neither swap nor a core dump gets them, as far as the system permits.
+
+mod memory;
 
 use std::fmt;
 
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::ZeroizeOnDrop;
+
+use self::memory::Memory;
 
 /// A secret of exactly `N` bytes, such as a 32-byte key.
 ///
-/// It lives on the heap, so that moving the value does not leave copies behind.
-#[derive(Zeroize, ZeroizeOnDrop)]
-pub struct SecretArray<const N: usize>(Box<[u8; N]>);
+/// Its bytes stand outside of the value, so that moving that does not leave copies behind.
+pub struct SecretArray<const N: usize>(Memory);
+
+impl<const N: usize> ZeroizeOnDrop for SecretArray<N> {}
 
 /// A 256-bit key.
 pub type SecretKey = SecretArray<32>;
@@ -25,32 +31,37 @@ impl<const N: usize> SecretArray<N> {
     ///
     /// Whatever `fill` answers; the half-written bytes are zeroized then.
     pub fn try_from_fill<E>(fill: impl FnOnce(&mut [u8; N]) -> Result<(), E>) -> Result<Self, E> {
-        let mut secret = Self(Box::new([0; N]));
-        fill(&mut secret.0)?;
+        let mut secret = Self(Memory::zeroed(N));
+        if let Some(bytes) = secret.0.as_mut().first_chunk_mut() {
+            fill(bytes)?;
+        }
         Ok(secret)
     }
 
     /// Copies `bytes` into a secret, or answers `None` when there are not exactly `N` of them.
     #[must_use]
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
-        let mut secret = Self(Box::new([0; N]));
         if bytes.len() != N {
             return None;
         }
-        secret.0.copy_from_slice(bytes);
+        let mut secret = Self(Memory::zeroed(N));
+        secret.0.as_mut().copy_from_slice(bytes);
         Some(secret)
     }
 
     /// The secret bytes.
     #[must_use]
     pub fn expose_secret(&self) -> &[u8; N] {
-        &self.0
+        match self.0.as_ref().first_chunk() {
+            Some(bytes) => bytes,
+            None => unreachable!("it was made with as many bytes"),
+        }
     }
 
     /// Whether two secrets are the same, in time that does not depend on where they differ.
     #[must_use]
     pub fn ct_eq(&self, other: &Self) -> bool {
-        self.0.as_slice().ct_eq(other.0.as_slice()).into()
+        self.0.as_ref().ct_eq(other.0.as_ref()).into()
     }
 }
 
@@ -61,44 +72,51 @@ impl<const N: usize> fmt::Debug for SecretArray<N> {
 }
 
 /// A secret of any length, such as a plaintext that came in by the API or a passphrase.
-#[derive(Zeroize, ZeroizeOnDrop, Default)]
-pub struct SecretBytes(Vec<u8>);
+pub struct SecretBytes(Memory);
+
+impl ZeroizeOnDrop for SecretBytes {}
+
+impl Default for SecretBytes {
+    fn default() -> Self {
+        Self(Memory::zeroed(0))
+    }
+}
 
 impl SecretBytes {
     /// Takes the bytes over. Hand in a vector that has never grown: growing leaves copies behind.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+        Self(Memory::take(bytes))
     }
 
     /// How many bytes there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.as_ref().len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.as_ref().is_empty()
     }
 
     /// The secret bytes.
     #[must_use]
     pub fn expose_secret(&self) -> &[u8] {
-        &self.0
+        self.0.as_ref()
     }
 
     /// Whether two secrets are the same, in time that depends on their lengths alone.
     #[must_use]
     pub fn ct_eq(&self, other: &Self) -> bool {
-        self.0.as_slice().ct_eq(other.0.as_slice()).into()
+        self.0.as_ref().ct_eq(other.0.as_ref()).into()
     }
 }
 
 impl<const N: usize> From<&SecretArray<N>> for SecretBytes {
     fn from(secret: &SecretArray<N>) -> Self {
-        secret.0.as_slice().into()
+        secret.0.as_ref().into()
     }
 }
 
@@ -107,13 +125,15 @@ impl<const N: usize> TryFrom<&SecretBytes> for SecretArray<N> {
     type Error = ();
 
     fn try_from(bytes: &SecretBytes) -> Result<Self, ()> {
-        Self::from_slice(&bytes.0).ok_or(())
+        Self::from_slice(bytes.0.as_ref()).ok_or(())
     }
 }
 
 impl From<&[u8]> for SecretBytes {
     fn from(bytes: &[u8]) -> Self {
-        Self(bytes.to_vec())
+        let mut memory = Memory::zeroed(bytes.len());
+        memory.as_mut().copy_from_slice(bytes);
+        Self(memory)
     }
 }
 
