@@ -5,7 +5,14 @@
 #[path = "fuzz/entries.rs"]
 mod entries;
 
-use std::{fs, path::Path};
+use std::{fs, io::Read, path::Path};
+
+use keystead::audit::{
+    AuditLog, LogPosition,
+    directory::{LogDirectory, MemoryDirectory},
+    prove_consistency, prove_inclusion,
+    tlog_proof::{GrowthProof, InclusionProof},
+};
 
 /// Every file of these folders.
 fn corpus(folders: &[&str]) -> Vec<Vec<u8>> {
@@ -43,4 +50,52 @@ fn no_policy_of_the_corpus_makes_the_evaluation_panic() {
 fn no_request_of_the_corpus_makes_the_simulation_panic() {
     corpus(&["fuzz/corpus/request"]).iter().for_each(|bytes| with_damaged(bytes, entries::request));
     corpus(&["vectors/policy"]).iter().for_each(|bytes| entries::request(bytes));
+}
+
+#[test]
+fn no_segment_of_the_corpus_makes_the_log_panic() {
+    corpus(&["fuzz/corpus/segment"]).iter().for_each(|bytes| with_damaged(bytes, entries::segment));
+}
+
+#[test]
+fn no_checkpoint_of_the_corpus_makes_its_parser_panic() {
+    corpus(&["fuzz/corpus/checkpoint"]).iter().for_each(|bytes| with_damaged(bytes, entries::checkpoint));
+}
+
+#[test]
+fn no_proof_of_the_corpus_makes_its_verification_panic() {
+    corpus(&["fuzz/corpus/proof"]).iter().for_each(|bytes| with_damaged(bytes, entries::proof));
+}
+
+/// The log's part of the corpus is what the log writes. `KEYSTEAD_RENEW=1` writes it anew after a change of the format.
+#[test]
+fn the_corpus_of_the_log_is_what_the_log_writes() {
+    let directory = MemoryDirectory::new();
+    let mut log = AuditLog::create(Box::new(directory.clone()), entries::log_options().unwrap()).unwrap();
+    let record = |number: u8| format!(r#"{{"eventName":"Decrypt","number":{number}}}"#).into_bytes();
+    let positions: Vec<LogPosition> =
+        (0..3).map(|n| log.append_batch(&[record(2 * n), record(2 * n + 1)]).unwrap()).collect();
+    let (position, checkpoint) = (log.position(), log.checkpoint());
+    let mut segment = Vec::new();
+    directory.read(entries::FIRST_SEGMENT).unwrap().1.read_to_end(&mut segment).unwrap();
+    let torn = segment[..segment.len() - 100].to_vec();
+    let path = prove_inclusion(&directory, 3, &position).unwrap();
+    let included = InclusionProof { record: record(3), index: 3, path, checkpoint: checkpoint.clone() };
+    let path = prove_consistency(&directory, positions[0].size, &position).unwrap();
+    let grown = GrowthProof { old: positions[0].size, path, checkpoint: checkpoint.clone() };
+    for (name, bytes) in [
+        ("segment/whole.log", segment),
+        ("segment/torn.log", torn),
+        ("checkpoint/signed.note", checkpoint.into_bytes()),
+        ("checkpoint/key.vkey", log.verifier().to_string().into_bytes()),
+        ("proof/inclusion.tlog-proof", included.to_text().into_bytes()),
+        ("proof/growth.txt", grown.to_text().into_bytes()),
+    ] {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(name);
+        if std::env::var_os("KEYSTEAD_RENEW").is_some() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &bytes).unwrap();
+        }
+        assert_eq!(fs::read(&path).unwrap(), bytes, "{name}");
+    }
 }

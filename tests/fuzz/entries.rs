@@ -1,8 +1,22 @@
 //! What is fuzzed: each entry takes any bytes and must not panic. The fuzz targets and the smoke test share them.
 
-use keystead::policy::{
-    ConditionContext, DecisionEffect, NamedPolicy, Policy, PolicyKind, PrincipalFacts, Request, Resource,
-    decide, explain, simulate_text,
+use keystead::{
+    audit::{
+        AuditLog, LogOptions, LogPosition,
+        checkpoint::Checkpoint,
+        cosignature::Witness,
+        directory::{LogDirectory, MemoryDirectory},
+        note::VerifierKey,
+        prune, read,
+        tlog_proof::{GrowthProof, InclusionProof},
+        verify,
+    },
+    crypto::signature::SigningKey,
+    policy::{
+        ConditionContext, DecisionEffect, NamedPolicy, Policy, PolicyKind, PrincipalFacts, Request, Resource,
+        decide, explain, simulate_text,
+    },
+    secret::SecretKey,
 };
 
 const KINDS: [PolicyKind; 6] = [
@@ -54,5 +68,70 @@ pub(crate) fn request(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
     if let Ok(simulations) = simulate_text(text) {
         assert!(serde_json::to_string(&simulations).is_ok());
+    }
+}
+
+/// The name of the log that the corpus is of.
+pub(crate) const ORIGIN: &str = "keystead/fuzz";
+/// The name of a log's first segment.
+pub(crate) const FIRST_SEGMENT: &str = "00000000000000000000.log";
+
+/// How the log of the corpus is kept; none without a key, which there always is.
+pub(crate) fn log_options() -> Option<LogOptions> {
+    let key = SigningKey::from_seed(&SecretKey::from_slice(&[1; 32])?);
+    Some(LogOptions { compress: false, ..LogOptions::new(key, ORIGIN) })
+}
+
+fn log_key() -> Option<VerifierKey> {
+    VerifierKey::new(ORIGIN, log_options()?.signing_key.public_key()).ok()
+}
+
+/// The only segment of a log: read, verified, recovered. What verifies opens, and then reads as before; with a torn end it
+/// may be refused, since who holds the key knows how the last checkpoint would have gone on.
+pub(crate) fn segment(bytes: &[u8]) {
+    let (directory, Some(options)) = (MemoryDirectory::new(), log_options()) else { return };
+    let public_key = options.signing_key.public_key();
+    if directory.create(FIRST_SEGMENT, bytes).is_err() {
+        return;
+    }
+    let count = |directory: &MemoryDirectory| {
+        read::records(directory, 0).map(|records| records.take_while(Result::is_ok).count()).ok()
+    };
+    let (before, verified) = (count(&directory), verify(&directory, &public_key, None));
+    let _ = (read::tail(&directory, 3), read::last_checkpoint(&directory), prune::first_kept(&directory));
+    let opened = AuditLog::open(Box::new(directory.clone()), options, None);
+    if let Ok(verified) = verified {
+        assert!(opened.is_ok() || verified.unacknowledged_bytes > 0);
+        assert!(opened.is_err() || before == count(&directory));
+        assert!(
+            opened.is_ok_and(|log| log.position() == verified.position())
+                || verified.unacknowledged_bytes > 0
+        );
+    }
+}
+
+/// A checkpoint, or the keys that sign one. What is signed says what it said without its signature.
+pub(crate) fn checkpoint(bytes: &[u8]) {
+    let (Ok(text), Some(key)) = (str::from_utf8(bytes), log_key()) else { return };
+    let unverified = Checkpoint::parse_unverified(text);
+    if let Ok(opened) = Checkpoint::open(text, &key) {
+        assert!(unverified.is_ok_and(|one| one.position == opened.position));
+    }
+    let _ = text.parse::<VerifierKey>();
+    if let Ok(witness) = text.parse::<Witness>() {
+        assert!(witness.verify(text).is_err());
+    }
+}
+
+/// A proof that a record is in a log, or that a log has only grown. What is taken is written again alike.
+pub(crate) fn proof(bytes: &[u8]) {
+    let (Ok(text), Some(key)) = (str::from_utf8(bytes), log_key()) else { return };
+    if let Ok(proof) = InclusionProof::parse(text) {
+        assert_eq!(InclusionProof::parse(&proof.to_text()), Ok(proof.clone()));
+        let _ = proof.verify(&key);
+    }
+    if let Ok(proof) = GrowthProof::parse(text) {
+        assert_eq!(GrowthProof::parse(&proof.to_text()), Ok(proof.clone()));
+        let _ = proof.verify(&LogPosition { size: proof.old, root: [0; 32] }, &key);
     }
 }

@@ -19,8 +19,13 @@ use crate::{
 /// An error of the disk (`errno.h`).
 const EIO: i32 = 5;
 
+/// At which step something happens.
+type At = fn(Step<'_>) -> bool;
+/// With which error.
+type ErrorOf = fn() -> io::Error;
+
 /// A keystore whose log's disk fails at a step when told to, once.
-fn failing(place: &Place, at: fn(Step<'_>) -> bool, error: fn() -> io::Error) -> (Keystore, Arc<AtomicBool>) {
+fn failing(place: &Place, at: At, error: ErrorOf) -> (Keystore, Arc<AtomicBool>) {
     let fails = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&fails);
     let disk =
@@ -36,10 +41,12 @@ fn failing(place: &Place, at: fn(Step<'_>) -> bool, error: fn() -> io::Error) ->
 fn after_a_failed_write_or_sync_every_call_is_refused_until_the_keystore_is_opened_anew() {
     let full = || io::ErrorKind::StorageFull.into();
     let broken = || io::Error::from_raw_os_error(EIO);
-    let cases: [(&str, fn(Step<'_>) -> bool, fn() -> io::Error); 3] = [
-        ("the disk is full", |step| matches!(step, Step::Appending(_)), full),
-        ("a write fails", |step| matches!(step, Step::Appending(_)), broken),
-        ("a sync fails", |step| step == Step::Syncing, broken),
+    let writes: At = |step| matches!(step, Step::Appending(_));
+    let syncs: At = |step| step == Step::Syncing;
+    let cases: [(&str, At, ErrorOf); 3] = [
+        ("the disk is full", writes, full),
+        ("a write fails", writes, broken),
+        ("a sync fails", syncs, broken),
     ];
     for (what, at, error) in cases {
         let place = Place::new();
@@ -116,7 +123,7 @@ fn while_the_disk_hangs_nothing_is_answered_and_what_needs_no_record_goes_on() {
     // The disk has the batch and does not answer: neither does anybody, and nobody who asks for no record waits.
     assert!(heard.try_recv().is_err());
     assert!(keystore.world().unwrap().key(&key).is_some());
-    assert_eq!(keystore.time() > keystore.world().unwrap().key(&key).unwrap().created, true);
+    assert!(keystore.time() >= keystore.world().unwrap().key(&key).unwrap().created);
     held.hold(false);
     let mut answered: Vec<_> = (0..3).map(|_| heard.recv().unwrap()).collect();
     answered.sort_unstable();
