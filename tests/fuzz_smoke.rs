@@ -99,3 +99,19 @@ fn the_corpus_of_the_log_is_what_the_log_writes() {
         assert_eq!(fs::read(&path).unwrap(), bytes, "{name}");
     }
 }
+
+#[test]
+fn no_message_of_the_corpus_makes_opening_panic() {
+    let corpus = corpus(&["fuzz/corpus/message"]);
+    corpus.iter().for_each(|bytes| with_damaged(bytes, entries::message));
+}
+
+#[test]
+fn no_manifest_of_the_corpus_makes_the_reading_panic() {
+    corpus(&["fuzz/corpus/manifest"]).iter().for_each(|bytes| with_damaged(bytes, entries::manifest));
+}
+
+#[test]
+fn no_model_of_the_corpus_makes_its_listing_panic() {
+    corpus(&["fuzz/corpus/model"]).iter().for_each(|bytes| with_damaged(bytes, entries::model));
+}

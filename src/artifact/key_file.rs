@@ -1,7 +1,8 @@
-//! A raw AES key in a file: 32 bytes as they are, or their 64 hexadecimal digits.
+//! A raw AES key in a file: 32 bytes as they are, or their 64 hexadecimal digits; also 16 or 24 bytes, or 48 digits, for
+//! messages of those who have such keys.
 //!
 //! `openssl rand 32` and `head -c 32 /dev/urandom` make the first, `openssl rand -hex 32` the second; the AWS Encryption
-//! SDK's clients take the same 32 bytes. Base64 is not taken: 44 letters say nothing of what they are.
+//! SDK's clients take the same bytes. Base64 is not taken: 44 letters say nothing of what they are.
 //!
 //! A file that others can read is taken, and [`RawKeyFile::readable_by_others`] says so, for the caller to warn: container
 //! runtimes mount secrets readable for all, and refusing those would make people copy keys elsewhere.
@@ -11,18 +12,19 @@ use std::{fs::File, io, io::Read, os::unix::fs::PermissionsExt, path::Path, path
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::{crypto::rsa::RsaKey, envelope::ErrorClass, secret::SecretKey};
+use crate::{crypto::rsa::RsaKey, envelope::ErrorClass, secret::SecretBytes};
 
 const KEY_BYTES: usize = 32;
-const HEX_DIGITS: usize = 2 * KEY_BYTES;
+/// The lengths of the other keys of AES.
+const SHORTER_KEY_BYTES: [usize; 2] = [16, 24];
 /// The longest content that can be a key: hexadecimal digits and the end of a line, `\r\n`.
-const FILE_BYTES_MAX: usize = HEX_DIGITS + 2;
+const FILE_BYTES_MAX: usize = 2 * KEY_BYTES + 2;
 
-/// An AES-256 key that was read from a file.
+/// An AES key that was read from a file.
 #[derive(Debug)]
 pub struct RawKeyFile {
-    /// The key.
-    pub key: SecretKey,
+    /// The key, of 16, 24 or 32 bytes.
+    pub key: SecretBytes,
     /// The file's permission bits, when they let others than its owner read it.
     pub readable_by_others: Option<u32>,
 }
@@ -40,7 +42,7 @@ pub enum KeyFileError {
         source: io::Error,
     },
     /// It holds something else than a key.
-    #[error("the key file `{}` holds no key: a key is 32 bytes, or 64 hexadecimal digits", path.display())]
+    #[error("the key file `{}` holds no key: a key is 32 bytes (or 24 or 16), or 64 hexadecimal digits", path.display())]
     NotAKey {
         /// The path.
         path: PathBuf,
@@ -126,19 +128,22 @@ impl RawKeyFile {
 }
 
 /// The key of a file's content; when there is none, whether it is half of one.
-fn parse(content: &[u8]) -> Result<SecretKey, bool> {
+fn parse(content: &[u8]) -> Result<SecretBytes, bool> {
     let line = content.strip_suffix(b"\n").unwrap_or(content);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
-    if line.len() == KEY_BYTES && line.iter().all(u8::is_ascii_hexdigit) {
+    let digits = line.iter().all(u8::is_ascii_hexdigit);
+    if line.len() == KEY_BYTES && digits {
         return Err(true);
     }
-    if let Some(key) = SecretKey::from_slice(content) {
-        return Ok(key);
+    let is_a_key = |length| length == KEY_BYTES || SHORTER_KEY_BYTES.contains(&length);
+    if is_a_key(content.len()) {
+        return Ok(content.into());
     }
-    if line.len() != HEX_DIGITS {
+    if !digits || !is_a_key(line.len() / 2) {
         return Err(false);
     }
-    SecretKey::try_from_fill(|bytes| hex::decode_to_slice(line, bytes)).map_err(|_| false)
+    // An odd number of digits is refused here.
+    hex::decode(line).map(SecretBytes::new).map_err(|_| false)
 }
 
 #[cfg(test)]
@@ -163,10 +168,21 @@ mod tests {
             format!("{}\n", digits.to_uppercase()).into_bytes(),
             format!("{digits}\r\n").into_bytes(),
         ] {
-            assert_eq!(read(&content, 0o600).unwrap().key.expose_secret().as_slice(), bytes);
+            assert_eq!(read(&content, 0o600).unwrap().key.expose_secret(), bytes);
         }
         let ends_in_newline = [&bytes[..31], b"\n"].concat();
-        assert_eq!(read(&ends_in_newline, 0o600).unwrap().key.expose_secret().as_slice(), ends_in_newline);
+        assert_eq!(read(&ends_in_newline, 0o600).unwrap().key.expose_secret(), ends_in_newline);
+    }
+
+    #[test]
+    fn shorter_keys_of_aes_are_taken_as_bytes_and_the_middle_one_as_digits() {
+        for content in [vec![7; 16], vec![7; 24], "07".repeat(24).into_bytes()] {
+            let key = read(&content, 0o600).unwrap().key;
+            assert!(key.expose_secret().iter().all(|byte| *byte == 7), "{content:?}");
+        }
+        for content in [vec![7; 15], vec![7; 17], vec![7; 25], "07".repeat(23).into_bytes(), vec![b'7'; 47]] {
+            assert!(matches!(read(&content, 0o600), Err(KeyFileError::NotAKey { .. })), "{content:?}");
+        }
     }
 
     #[test]

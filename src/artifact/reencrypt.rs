@@ -18,17 +18,17 @@ use super::{
 };
 use crate::{
     crypto::random::Random,
-    envelope::{self, FrameLength, Keyring, OpenMessageError, OpenOptions, SealOptions, Sealed, inspect},
-    model::EncryptionContext,
+    envelope::{
+        self, FrameLength, Keyring, OpenMessageError, OpenOptions, SealOptions, Sealed, given_context,
+        inspect,
+    },
 };
-
-/// The beginning of context keys that the format adds itself: the signature's public key.
-const FORMATS_CONTEXT_PREFIX: &str = "aws-crypto-";
 
 /// Moves the message in the file at `path` to the keys of `new_keyring`, and puts the new message in the file's place when
 /// it is whole. Until then, and when anything fails, the file stays as it was. It keeps its permissions.
 ///
-/// Encryption context and, unless another is given, frame length stay as they are.
+/// Encryption context and, unless another is given, frame length stay as they are; a signed message is signed again, by a
+/// new signing key.
 ///
 /// # Errors
 ///
@@ -72,10 +72,11 @@ pub(super) fn transcode(
     let mut looked_at = Kept { inner: &mut *reader, bytes: Vec::new() };
     let claimed = inspect(&mut looked_at, None).map_err(OpenMessageError::from)?;
     let start = io::Cursor::new(looked_at.bytes);
-    let context = own_context(&claimed.context);
+    let context = given_context(&claimed.context);
     let same_length = claimed.frame_bytes.and_then(|bytes| FrameLength::new(bytes).ok());
     let frame_length = frame_length.or(same_length).unwrap_or_default();
-    let options = SealOptions { context: context.clone(), frame_length, ..SealOptions::default() };
+    let suite = claimed.suite.committing();
+    let options = SealOptions { context: context.clone(), frame_length, suite, ..SealOptions::default() };
     let (opened, sealed) = through(
         |plaintext| envelope::open(start.chain(reader), plaintext, keyring, opening),
         |plaintext| envelope::seal(plaintext, writer, new_keyring, &options, random),
@@ -85,17 +86,9 @@ pub(super) fn transcode(
         (Err(OpenMessageError::Write(_)), Err(error)) => Err(error.into()),
         (Err(error), _) => Err(error.into()),
         (Ok(_), Err(error)) => Err(error.into()),
-        (Ok(opened), Ok(sealed)) if own_context(&opened.header.context) == context => Ok(sealed),
+        (Ok(opened), Ok(sealed)) if given_context(&opened.header.context) == context => Ok(sealed),
         (Ok(_), Ok(_)) => Err(OpenMessageError::HeaderTag.into()),
     }
-}
-
-/// The pairs that whoever sealed the message gave it.
-fn own_context(context: &EncryptionContext) -> EncryptionContext {
-    let own = context.iter().filter(|(key, _)| !key.starts_with(FORMATS_CONTEXT_PREFIX));
-    // Part of a context is a context.
-    EncryptionContext::from_pairs(own.map(|(key, value)| (key.to_owned(), value.to_owned())))
-        .unwrap_or_default()
 }
 
 /// Keeps all that is read.
@@ -136,7 +129,8 @@ mod tests {
     use super::*;
     use crate::{
         crypto::random::SeededRandom,
-        envelope::{ErrorClass, RawAesKeyring, seal},
+        envelope::{ErrorClass, RawAesKeyring, SuiteId, seal},
+        model::EncryptionContext,
         secret::SecretKey,
     };
 
@@ -178,6 +172,22 @@ mod tests {
         assert_eq!(inspect(message.as_slice(), None).unwrap().frame_bytes, Some(8));
         assert!(envelope::open(message.as_slice(), io::sink(), &key(1), &OpenOptions::default()).is_err());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn a_signed_message_is_signed_again_with_another_key() {
+        let (_lab, path, _) = lab();
+        let options = SealOptions { suite: SuiteId::COMMIT_KEY_SIGNED, ..SealOptions::default() };
+        let mut message = Vec::new();
+        let old = seal(&[7; 77][..], &mut message, &key(1), &options, &mut SeededRandom::new(1)).unwrap();
+        fs::write(&path, &message).unwrap();
+        let sealed = moved(&path, 1, 2).unwrap();
+        assert_eq!(sealed.header.suite, SuiteId::COMMIT_KEY_SIGNED);
+        assert_ne!(sealed.header.context, old.header.context, "the signing key is in the context");
+        let message = fs::read(&path).unwrap();
+        let open = |message: &[u8]| envelope::open(message, io::sink(), &key(2), &OpenOptions::default());
+        assert!(open(&message).is_ok());
+        assert!(open(&message[..message.len() - 3]).is_err());
     }
 
     #[test]

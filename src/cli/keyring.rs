@@ -69,7 +69,7 @@ impl OpeningKeys {
 /// Keys that the user holds.
 #[derive(Debug, Args)]
 pub(super) struct RawKeys {
-    /// A raw AES-256 key, for work without any KMS; repeatable
+    /// A raw AES key, for work without any KMS; repeatable
     #[arg(long, value_name = "NAMESPACE,NAME,KEYFILE")]
     raw_aes: Vec<RawAes>,
     /// A raw RSA key; PADDING is oaep-sha1, oaep-sha256, oaep-sha384, oaep-sha512 or pkcs1; repeatable
@@ -175,7 +175,7 @@ impl RawAes {
     fn keyring(&self) -> Result<RawAesKeyring, CommandError> {
         let file = RawKeyFile::read(&self.key_file)?;
         warn_of_readers(&self.key_file, file.readable_by_others);
-        Ok(RawAesKeyring::new(self.namespace.as_str(), self.name.as_str(), file.key)?)
+        Ok(RawAesKeyring::of_any_length(self.namespace.as_str(), self.name.as_str(), file.key)?)
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) struct Reencrypt {
     /// A KMS key to move it to: id, ARN, alias name or alias ARN; repeatable
     #[arg(long = "key", alias = "key-id", value_name = "KEY", required_unless_present = "new_raw_aes")]
     keys: Vec<KeyRef>,
-    /// A raw AES-256 key to move it to; repeatable
+    /// A raw AES key to move it to; repeatable
     #[arg(long, value_name = "NAMESPACE,NAME,KEYFILE")]
     new_raw_aes: Vec<RawAes>,
     #[command(flatten)]

@@ -79,4 +79,5 @@ pub use position::{ReadAt, SealedMessage, WriteAt, open_at, seal_at};
 pub use raw_aes::RawAesKeyring;
 pub use raw_rsa::RawRsaKeyring;
 pub use seal::{SealOptions, Sealed, seal};
+pub use signature::given_context;
 pub use suite::{CommitmentPolicy, SuiteId};

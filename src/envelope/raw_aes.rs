@@ -1,7 +1,8 @@
 //! A keyring of one AES key that the user holds (AWS Encryption SDK specification, "Raw AES keyring").
 //!
-//! Wraps data keys with AES-256-GCM and a random IV; the encryption context is authenticated with them. Keys of 128
-//! and 192 bits, which the specification admits too, are not taken.
+//! Wraps data keys with AES-GCM and a random IV; the encryption context is authenticated with them.
+
+use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     DataKey, EncryptedDataKey, Keyring, KeyringError, NewDataKey,
@@ -10,23 +11,23 @@ use super::{
 use crate::{
     crypto::{
         OpenError,
-        aead::{self, NONCE_BYTES, TAG_BYTES},
+        frame::{FrameKey, IV_BYTES, TAG_BYTES},
         random::Random,
     },
     model::{EncryptionContext, ParseError},
-    secret::SecretKey,
+    secret::{SecretBytes, SecretKey},
 };
 
-/// Wraps data keys with one AES-256 key. Namespace and name stand in the message in clear, and say which key it is.
+/// Wraps data keys with one AES key. Namespace and name stand in the message in clear, and say which key it is.
 #[derive(Debug)]
 pub struct RawAesKeyring {
     namespace: String,
     name: String,
-    key: SecretKey,
+    key: SecretBytes,
 }
 
 impl RawAesKeyring {
-    /// The keyring of this key.
+    /// The keyring of this AES-256 key.
     ///
     /// # Errors
     ///
@@ -36,13 +37,37 @@ impl RawAesKeyring {
         name: impl Into<String>,
         key: SecretKey,
     ) -> Result<Self, ParseError> {
+        Self::of_any_length(namespace, name, SecretBytes::from(&key))
+    }
+
+    /// The keyring of this AES key of 16, 24 or 32 bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new); also when the key has another length.
+    pub fn of_any_length(
+        namespace: impl Into<String>,
+        name: impl Into<String>,
+        key: SecretBytes,
+    ) -> Result<Self, ParseError> {
         let (namespace, name) = (namespace.into(), name.into());
         check_raw_name(&namespace, &name)?;
+        if FrameKey::of_any_length(&key).is_none() {
+            return Err(ParseError::new(format!("an AES key has 16, 24 or 32 bytes, not {}", key.len())));
+        }
         Ok(Self { namespace, name, key })
     }
 
+    fn cipher(&self) -> Result<FrameKey, OpenError> {
+        FrameKey::of_any_length(&self.key).ok_or(OpenError)
+    }
+
+    fn full_name(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
     /// The IV with which this key wrapped `encrypted`, when it did.
-    fn iv_of<'key>(&self, encrypted: &'key EncryptedDataKey) -> Option<&'key [u8; NONCE_BYTES]> {
+    fn iv_of<'key>(&self, encrypted: &'key EncryptedDataKey) -> Option<&'key [u8; IV_BYTES]> {
         let info = encrypted.provider_info.strip_prefix(self.name.as_bytes())?;
         let iv = info.strip_prefix(&RAW_AES_LENGTHS)?.try_into().ok()?;
         (encrypted.provider == self.namespace).then_some(iv)
@@ -50,12 +75,14 @@ impl RawAesKeyring {
 
     fn open(
         &self,
-        iv: &[u8; NONCE_BYTES],
+        iv: &[u8; IV_BYTES],
         encrypted: &EncryptedDataKey,
         context: &EncryptionContext,
     ) -> Result<DataKey, OpenError> {
-        let opened = aead::open(&self.key, iv, &context.to_canonical_bytes(), &encrypted.ciphertext)?;
-        DataKey::new(opened).ok_or(OpenError)
+        let mut buffer = Zeroizing::new(encrypted.ciphertext.clone());
+        let length = self.cipher()?.open_in_place(*iv, &context.to_canonical_bytes(), &mut buffer)?;
+        let opened = buffer.get(..length).ok_or(OpenError)?;
+        DataKey::new(opened.into()).ok_or(OpenError)
     }
 }
 
@@ -76,18 +103,21 @@ impl Keyring for RawAesKeyring {
         context: &EncryptionContext,
         random: &mut dyn Random,
     ) -> Result<Vec<EncryptedDataKey>, KeyringError> {
-        let aad = context.to_canonical_bytes();
-        let sealed = aead::seal_with_random_nonce(&self.key, &aad, data_key.expose_secret(), random)?;
-        let (iv, ciphertext) = sealed.split_at(NONCE_BYTES);
-        const {
-            assert!(
-                TAG_BYTES * 8 == RAW_AES_LENGTHS[3] as usize && NONCE_BYTES == RAW_AES_LENGTHS[7] as usize
-            )
-        }
+        let iv: [u8; IV_BYTES] = random.array()?;
+        let mut ciphertext = data_key.expose_secret().to_vec();
+        let tag = self
+            .cipher()
+            .and_then(|cipher| cipher.seal_in_place(iv, &context.to_canonical_bytes(), &mut ciphertext));
+        let Ok(tag) = tag else {
+            ciphertext.zeroize();
+            return Err(KeyringError::RawKeyDoesNotSeal { name: self.full_name() });
+        };
+        ciphertext.extend_from_slice(&tag);
+        const { assert!(TAG_BYTES * 8 == RAW_AES_LENGTHS[3] as usize && IV_BYTES == RAW_AES_LENGTHS[7] as usize) }
         Ok(vec![EncryptedDataKey {
             provider: self.namespace.clone(),
-            provider_info: [self.name.as_bytes(), &RAW_AES_LENGTHS, iv].concat(),
-            ciphertext: ciphertext.to_vec(),
+            provider_info: [self.name.as_bytes(), &RAW_AES_LENGTHS, &iv].concat(),
+            ciphertext,
         }])
     }
 
@@ -101,9 +131,7 @@ impl Keyring for RawAesKeyring {
             let Some(iv) = self.iv_of(key) else { continue };
             match self.open(iv, key, context) {
                 Ok(data_key) => return Ok(data_key),
-                Err(OpenError) => tried.push(KeyringError::RawKeyDoesNotOpen {
-                    name: format!("{}/{}", self.namespace, self.name),
-                }),
+                Err(OpenError) => tried.push(KeyringError::RawKeyDoesNotOpen { name: self.full_name() }),
             }
         }
         Err(KeyringError::of_all_tried(tried, || recipients(encrypted)))
@@ -160,6 +188,19 @@ mod tests {
             let mut changed = new.encrypted.clone();
             changed[0].provider_info[bit / 8] ^= 1 << (bit % 8);
             assert!(keyring.unwrap(&changed, &context("a")).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_key_has_one_of_the_lengths_of_aes() {
+        for length in 0..40 {
+            let keyring = RawAesKeyring::of_any_length("ns", "key", SecretBytes::new(vec![5; length]));
+            assert_eq!(keyring.is_ok(), [16, 24, 32].contains(&length), "{length}");
+            let Ok(keyring) = keyring else { continue };
+            let new = keyring.generate(&context("a"), &mut SeededRandom::new(1)).unwrap();
+            assert!(keyring.unwrap(&new.encrypted, &context("a")).unwrap().is(&new.data_key));
+            let other = RawAesKeyring::of_any_length("ns", "key", SecretBytes::new(vec![6; length])).unwrap();
+            assert!(other.unwrap(&new.encrypted, &context("a")).is_err());
         }
     }
 

@@ -8,7 +8,7 @@ use super::{
     batch::{Batching, SealBatch},
     frame::{END_MARK, MessageCipher},
     pipeline,
-    signature::{self, PUBLIC_KEY},
+    signature::{self, PUBLIC_KEY, RESERVED_CONTEXT_PREFIX},
 };
 use crate::{
     crypto::{ecdsa::StreamSigner, random::Random},
@@ -17,8 +17,6 @@ use crate::{
 
 /// Small frames are gathered before they are written; frames longer than this are written as they are.
 const WRITE_BUFFER_BYTES: usize = 64 * 1024;
-/// The beginning of context keys that the format keeps for itself.
-const RESERVED_CONTEXT_PREFIX: &str = "aws-crypto-";
 
 /// How to seal.
 #[derive(Debug, Clone, Default)]

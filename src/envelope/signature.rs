@@ -6,7 +6,10 @@
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 
 use super::{Header, OpenMessageError};
-use crate::crypto::ecdsa::StreamVerifier;
+use crate::{crypto::ecdsa::StreamVerifier, model::EncryptionContext};
+
+/// The beginning of context keys that the format keeps for itself.
+pub(super) const RESERVED_CONTEXT_PREFIX: &str = "aws-crypto-";
 
 /// The context's key of the public key.
 pub(super) const PUBLIC_KEY: &str = "aws-crypto-public-key";
@@ -28,6 +31,15 @@ pub(super) fn verifier(header: &Header) -> Result<Option<StreamVerifier>, OpenMe
         }
         _ => Err(OpenMessageError::PublicKey),
     }
+}
+
+/// The pairs of a message's context that whoever sealed it gave: all but those that the format adds itself.
+#[must_use]
+pub fn given_context(context: &EncryptionContext) -> EncryptionContext {
+    let given = context.iter().filter(|(key, _)| !key.starts_with(RESERVED_CONTEXT_PREFIX));
+    // Part of a context is a context.
+    EncryptionContext::from_pairs(given.map(|(key, value)| (key.to_owned(), value.to_owned())))
+        .unwrap_or_default()
 }
 
 /// The public key as the context holds it.

@@ -113,6 +113,12 @@ impl SuiteId {
         self.curve().is_some()
     }
 
+    /// The suite that commits to its key and signs when this one does: what a message of this suite is sealed again with.
+    #[must_use]
+    pub fn committing(self) -> Self {
+        if self.signs() { Self::COMMIT_KEY_SIGNED } else { Self::COMMIT_KEY }
+    }
+
     pub(super) fn curve(self) -> Option<Curve> {
         self.suite().curve
     }

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs::{self, File},
     io::{Read, Write},
     os::unix::ffi::OsStrExt,
@@ -13,33 +13,51 @@ use std::{
 
 /// The most resident memory that sealing or opening may take, however large the file.
 const RESIDENT_KIB_MAX: u64 = 64 * 1024;
-const GIB: u64 = 1 << 30;
+pub(crate) const GIB: u64 = 1 << 30;
 /// A little more than three frames.
 const SIZE: usize = (3 << 20) + 5;
 
-struct Place(tempfile::TempDir);
+pub(crate) struct Place(pub(crate) tempfile::TempDir);
 
 impl Place {
     /// A directory with a keystore and the key `alias/models` in it.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let place = Self(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
         place.succeeds(&["init"]);
         place.succeeds(&["key", "create", "--alias", "alias/models"]);
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keystead"));
         command.args(arguments).current_dir(self.0.path()).env("KEYSTEAD_KEYSTORE", "keystore.d");
         command.env("KEYSTEAD_KEY_FILE", "keystore.key").env("NO_COLOR", "1").stdin(Stdio::null());
         command
     }
 
-    fn succeeds(&self, arguments: &[&str]) {
+    /// Another program than keystead, which finds that one as `$KEYSTEAD`.
+    pub(crate) fn other(&self, program: &str, arguments: &[&str]) -> Command {
+        let keystead = self.command(&[]);
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
+        command.envs(keystead.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.env("KEYSTEAD", env!("CARGO_BIN_EXE_keystead"));
+        command
+    }
+
+    /// What lies in the place.
+    pub(crate) fn names(&self) -> Vec<OsString> {
+        let entries = fs::read_dir(self.0.path()).unwrap();
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    }
+
+    pub(crate) fn succeeds(&self, arguments: &[&str]) {
         let output = self.command(arguments).output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
@@ -201,10 +219,7 @@ fn a_command_that_is_killed_leaves_no_part_of_the_plaintext_behind() {
     }
     child.kill().unwrap();
     child.wait().unwrap();
-    let mut left: Vec<_> =
-        fs::read_dir(place.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    left.sort();
-    assert_eq!(left, ["big.sealed", "keystore.d", "keystore.key"]);
+    assert_eq!(place.names(), ["big.sealed", "keystore.d", "keystore.key"]);
     place.succeeds(&["audit", "verify"]);
 }
 
@@ -224,10 +239,7 @@ fn an_output_that_cannot_be_written_leaves_nothing_behind() {
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("disk is full"), "{output:?}");
-    let mut left: Vec<_> =
-        fs::read_dir(place.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    left.sort();
-    assert_eq!(left, ["keystore.d", "keystore.key", "model"]);
+    assert_eq!(place.names(), ["keystore.d", "keystore.key", "model"]);
 }
 
 #[test]

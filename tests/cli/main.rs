@@ -4,6 +4,7 @@
 //! output over after a look at it: `TRYCMD=overwrite cargo test --test cli`.
 
 mod limits;
+mod mishaps;
 mod tls;
 
 use std::{

@@ -15,3 +15,4 @@ mod encryption_sdk;
 #[cfg(feature = "server")]
 mod endpoint;
 mod python;
+mod suites;

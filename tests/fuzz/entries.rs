@@ -1,6 +1,7 @@
 //! What is fuzzed: each entry takes any bytes and must not panic. The fuzz targets and the smoke test share them.
 
 use keystead::{
+    artifact::{SealedTensors, folder::Manifest},
     audit::{
         AuditLog, LogOptions, LogPosition,
         checkpoint::Checkpoint,
@@ -11,7 +12,10 @@ use keystead::{
         tlog_proof::{GrowthProof, InclusionProof},
         verify,
     },
-    crypto::signature::SigningKey,
+    crypto::{random::SystemRandom, signature::SigningKey},
+    envelope::{
+        CommitmentPolicy, OpenOptions, RawAesKeyring, SealOptions, SealedMessage, inspect, open, seal,
+    },
     policy::{
         ConditionContext, DecisionEffect, NamedPolicy, Policy, PolicyKind, PrincipalFacts, Request, Resource,
         decide, explain, simulate_text,
@@ -133,5 +137,50 @@ pub(crate) fn proof(bytes: &[u8]) {
     if let Ok(proof) = GrowthProof::parse(text) {
         assert_eq!(GrowthProof::parse(&proof.to_text()), Ok(proof.clone()));
         let _ = proof.verify(&LogPosition { size: proof.old, root: [0; 32] }, &key);
+    }
+}
+
+/// The raw key of the corpus's messages, which everybody knows.
+fn known_key() -> Option<RawAesKeyring> {
+    RawAesKeyring::new("fuzz", "key", SecretKey::from_slice(&[b'k'; 32])?).ok()
+}
+
+/// A sealed message. What opens as a stream opens the same at positions.
+pub(crate) fn message(bytes: &[u8]) {
+    let Some(keyring) = known_key() else { return };
+    let commitment_policy = CommitmentPolicy::RequireEncryptAllowDecrypt;
+    let options = OpenOptions { commitment_policy, ..OpenOptions::default() };
+    let told = inspect(bytes, Some(bytes.len() as u64));
+    let mut plaintext = Vec::new();
+    let opened = open(bytes, &mut plaintext, &keyring, &options);
+    assert!(opened.is_err() || told.is_ok());
+    if let Ok(message) = SealedMessage::open(bytes, bytes.len() as u64, &keyring, &options) {
+        let mut text = vec![0; usize::try_from(message.plaintext_bytes()).unwrap_or(0)];
+        let read = message.read_exact_at(&mut text, 0);
+        assert_eq!(read.is_ok(), opened.is_ok());
+        assert!(read.is_err() || text == plaintext);
+    }
+}
+
+/// The manifest of a sealed folder. What it says is written again as the same.
+pub(crate) fn manifest(bytes: &[u8]) {
+    if let Ok(manifest) = Manifest::from_bytes(bytes) {
+        let again = manifest.to_bytes().map(|bytes| Manifest::from_bytes(&bytes));
+        assert!(again.is_ok_and(|again| again.is_ok_and(|again| again == manifest)));
+    }
+}
+
+/// The header of a model in a sealed file, safetensors or GGUF. What it lists lies in the file.
+pub(crate) fn model(bytes: &[u8]) {
+    let (Some(keyring), Ok(file)) = (known_key(), tempfile::NamedTempFile::new()) else { return };
+    let (options, random) = (SealOptions::default(), &mut SystemRandom);
+    if seal(bytes, file.as_file(), &keyring, &options, random).is_err() {
+        return;
+    }
+    if let Ok(model) = SealedTensors::open(file.path(), &keyring) {
+        for tensor in model.tensors() {
+            let end = tensor.bytes.and_then(|length| tensor.offset.checked_add(length));
+            assert!(tensor.bytes.is_none() || end.is_some_and(|end| end <= bytes.len() as u64), "{tensor:?}");
+        }
     }
 }

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     crypto::random::Random,
-    envelope::{self, Keyring, MessageId, OpenMessageError, OpenOptions},
+    envelope::{self, Header, Keyring, MessageId, OpenMessageError, OpenOptions, SuiteId, given_context},
     model::EncryptionContext,
 };
 
@@ -37,8 +37,8 @@ const WORKING_DIRECTORY_MODE: u32 = 0o700;
 pub struct FolderReader {
     root: Root,
     manifest: Manifest,
-    manifest_id: MessageId,
-    context: EncryptionContext,
+    /// The header of the manifest's message.
+    header: Header,
 }
 
 /// A folder that was opened.
@@ -89,7 +89,7 @@ impl FolderReader {
         let (manifest, manifest_id) = (Manifest::from_bytes(&text.bytes)?, opened.header.message_id);
         match expected_id.filter(|expected| *expected != manifest_id) {
             Some(expected) => Err(FolderError::ManifestId { expected, found: manifest_id }),
-            None => Ok(Self { root, manifest, manifest_id, context: opened.header.context }),
+            None => Ok(Self { root, manifest, header: opened.header }),
         }
     }
 
@@ -102,15 +102,22 @@ impl FolderReader {
     /// The message id of the manifest.
     #[must_use]
     pub fn manifest_id(&self) -> MessageId {
-        self.manifest_id
+        self.header.message_id
     }
 
     /// The encryption context that the folder was sealed with.
     #[must_use]
     pub fn context(&self) -> EncryptionContext {
-        let pairs = self.context.iter().filter(|(key, _)| *key != MANIFEST_MARK.0);
+        let given = given_context(&self.header.context);
+        let pairs = given.iter().filter(|(key, _)| *key != MANIFEST_MARK.0);
         EncryptionContext::from_pairs(pairs.map(|(key, value)| (key.to_owned(), value.to_owned())))
             .unwrap_or_default()
+    }
+
+    /// The algorithm suite that the folder was sealed with.
+    #[must_use]
+    pub fn suite(&self) -> SuiteId {
+        self.header.suite
     }
 
     /// What opens the folder's messages.

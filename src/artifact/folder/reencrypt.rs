@@ -81,9 +81,15 @@ impl Moving<'_> {
             self.moved(number, entry, random.as_mut())
         })?;
         let manifest = Manifest::new(manifest.directories().to_vec(), files)?;
-        let options = SealOptions { context: self.folder.context(), ..SealOptions::default() };
+        let options = self.options(FrameLength::default());
         let id = seal_manifest(root, &manifest, self.new_keyring, &options, random)?;
         Ok((manifest, id))
+    }
+
+    /// How the new messages are sealed: with the context of the old ones, and signed when those are.
+    fn options(&self, frame_length: FrameLength) -> SealOptions {
+        let (context, suite) = (self.folder.context(), self.folder.suite().committing());
+        SealOptions { context, frame_length, suite, ..SealOptions::default() }
     }
 
     /// Removes what an earlier process left: an unfinished new folder, or the old one after they traded names.
@@ -109,7 +115,7 @@ impl Moving<'_> {
             .map_err(unwritable)?;
         let same_length = FrameLength::new(entry.frame_length).ok();
         let frame_length = self.frame_length.or(same_length).unwrap_or_default();
-        let options = SealOptions { context: self.folder.context(), frame_length, ..SealOptions::default() };
+        let options = self.options(frame_length);
         let reading = self.folder.reading(self.keyring, self.opening, self.watch);
         let (opened, sealed) = through(
             |plaintext| as_sealed(&reading, number, entry, plaintext),

@@ -19,7 +19,9 @@ use super::{
 use crate::{
     artifact::ArtifactError,
     crypto::{digest::sha256, random::Random},
-    envelope::{self, Content, EncryptedDataKey, Header, Keyring, MessageId, OpenOptions, SealOptions},
+    envelope::{
+        self, Content, EncryptedDataKey, Header, Keyring, MessageId, OpenOptions, SealOptions, given_context,
+    },
 };
 
 /// The beginning of context keys that mark what is no file of a folder.
@@ -321,7 +323,8 @@ impl Sealing<'_> {
         }
         let Ok(opened) = opened else { return Ok(None) };
         let header = &opened.header;
-        let as_asked = header.context == self.options.context
+        let as_asked = given_context(&header.context) == self.options.context
+            && header.suite == self.options.suite
             && header.content == Content::Framed { frame_length: self.options.frame_length.get() }
             && names(&header.encrypted_data_keys) == recipients;
         if !at_end || !as_asked {

@@ -13,7 +13,7 @@ use crate::{
     crypto::random::{Random, SeededRandom},
     envelope::{
         ErrorClass, FrameLength, Keyring, KmsKeyring, MessageId, OpenOptions, RawAesKeyring, SealOptions,
-        open, seal,
+        SuiteId, open, seal,
     },
     model::EncryptionContext,
     secret::SecretKey,
@@ -417,6 +417,36 @@ fn stopped_work_is_gone_on_with_file_by_file_and_nothing_of_it_is_believed() {
     assert_eq!(opened.taken_over, files.len() - 1);
     assert_eq!(tree(&lab.at("back")), tree(&lab.at("in")));
     assert_eq!(lab.names(), ["back", "in", "out"]);
+}
+
+#[test]
+fn a_signed_folder_is_gone_on_with_and_moved_and_stays_signed() {
+    let random: &mut dyn Random = &mut crate::crypto::random::SystemRandom;
+    let mut seal = |lab: &Lab, watch: &dyn Watch, suite| {
+        let options = SealOptions { suite, ..sealing() };
+        let all = Selection::default();
+        seal_folder(&lab.at("in"), &lab.at("out"), &all, &key(1), &options, random, watch)
+    };
+    let (lab, other) = (Lab::new(), Lab::new());
+    for lab in [&lab, &other] {
+        let stopped = seal(lab, &StopsAfter(2.into(), 2.into()), SuiteId::COMMIT_KEY_SIGNED).unwrap_err();
+        assert!(matches!(stopped, FolderError::Stopped { .. }), "{stopped}");
+    }
+    assert!(seal(&lab, &(), SuiteId::COMMIT_KEY_SIGNED).unwrap().taken_over > 0);
+    // What is signed is not taken over into a folder that is not.
+    assert_eq!(seal(&other, &(), SuiteId::COMMIT_KEY).unwrap().taken_over, 0);
+    assert_eq!((lab.verify(), other.verify()), (vec![], vec![]));
+
+    let (opening, random) = (OpenOptions::default(), &mut SeededRandom::new(9));
+    let moved =
+        reencrypt_folder(&lab.at("out"), (&key(1), &opening), None, (&key(2), None), random, &()).unwrap();
+    let folder = FolderReader::open(&lab.at("out"), &key(2), &opening, Some(moved.manifest_id)).unwrap();
+    assert_eq!((folder.suite(), folder.context()), (SuiteId::COMMIT_KEY_SIGNED, sealing().context));
+    assert_eq!(folder.verify(&key(2), &opening, &()).unwrap(), []);
+    let mut plaintext = Vec::new();
+    let message = fs::read(lab.at("out/b.sealed")).unwrap();
+    let opened = open(message.as_slice(), &mut plaintext, &key(2), &opening).unwrap();
+    assert_eq!((opened.header.suite, plaintext), (SuiteId::COMMIT_KEY_SIGNED, vec![7; 100]));
 }
 
 #[test]
