@@ -72,6 +72,9 @@ pub struct Record {
     /// The same in both accounts' records of a call across accounts.
     #[serde(rename = "sharedEventID", default, skip_serializing_if = "Option::is_none")]
     pub shared_event_id: Option<String>,
+    /// The VPC endpoint that the call came through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vpc_endpoint_id: Option<String>,
     /// What the service did, for its own acts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_event_details: Option<Map<String, Value>>,
@@ -342,6 +345,7 @@ pub(crate) mod tests {
             management_event: true,
             recipient_account_id: account,
             shared_event_id: None,
+            vpc_endpoint_id: None,
             service_event_details: None,
             event_category: "Management".into(),
             tls_details: None,

@@ -16,6 +16,7 @@ use super::{error::CommandError, exit::Exit, explanation, output};
 use crate::{
     keystore::{Keystore, Unsealer},
     kms::{Caller, Explanation},
+    model::VpcEndpointId,
     policy::DecisionEffect,
     secret::SecretBytes,
 };
@@ -33,6 +34,9 @@ pub(super) struct Global {
     /// Who calls, or $KEYSTEAD_AS: user/NAME, role/NAME, root or an ARN [default: user/admin]
     #[arg(long = "as", global = true, value_name = "WHO")]
     caller: Option<String>,
+    /// Come through this VPC endpoint: calls to KMS alone pass, as far as its policy lets them
+    #[arg(long, global = true, value_name = "VPCE")]
+    vpc_endpoint: Option<VpcEndpointId>,
     /// Print facts as JSON
     #[arg(long, global = true)]
     pub(super) json: bool,
@@ -133,6 +137,10 @@ impl Global {
                 Ok(access_key) => keystore.sts().caller(&access_key)?,
                 Err(_) => Caller::parse(&name, &keystore.settings()?.account)?,
             },
+        };
+        let caller = match &self.vpc_endpoint {
+            Some(id) => caller.through_vpc_endpoint(id.clone()),
+            None => caller,
         };
         Ok((keystore, caller))
     }

@@ -11,6 +11,7 @@ mod clock;
 mod complete;
 mod decrypt;
 mod demo;
+mod ec2;
 mod encrypt;
 #[cfg(feature = "server")]
 mod endpoint;
@@ -30,6 +31,7 @@ mod keyring;
 mod keystore;
 mod lint;
 mod list;
+mod organizations;
 mod output;
 mod process;
 mod progress;
@@ -92,6 +94,10 @@ enum Command {
     Iam(iam::Iam),
     #[command(subcommand)]
     Sts(sts::Sts),
+    #[command(subcommand)]
+    Organizations(organizations::Organizations),
+    #[command(subcommand)]
+    Ec2(ec2::Ec2),
     Encrypt(encrypt::Encrypt),
     Decrypt(decrypt::Decrypt),
     Inspect(inspect::Inspect),
@@ -141,6 +147,8 @@ impl Command {
             Self::Alias(command) => command.run(global),
             Self::Iam(command) => command.run(global),
             Self::Sts(command) => command.run(global),
+            Self::Organizations(command) => command.run(global),
+            Self::Ec2(command) => command.run(global),
             Self::Encrypt(command) => command.run(global),
             Self::Decrypt(command) => command.run(global),
             Self::Inspect(command) => command.run(global),

@@ -1,4 +1,4 @@
-//! Commands made of a table of operations: `keystead iam …` and `keystead sts …`, in the `aws` command's words.
+//! Commands made of a table of operations: `keystead iam …`, `keystead sts …` and `keystead organizations …`, in the `aws` command's words.
 //!
 //! `CreateUser` is `create-user`, its parameter `UserName` is `--user-name`. So
 //! the command line, the library and the audit log cannot name things differently.
@@ -166,7 +166,14 @@ fn print_secret(secret: &NamedSecret) -> Result<(), CommandError> {
 
 /// What a thing in a list is known by.
 fn name_of(item: &Value) -> String {
-    const NAMES: &[&str] = &["Arn", "PolicyArn", "SerialNumber", "AccessKeyId", "VersionId", "Key"];
+    // Ids of an organization's parts tell little without their names.
+    let id = ["Id", "TargetId"].iter().find_map(|id| item.get(id));
+    if let Some(id) = id {
+        let name = item.get("Name").or_else(|| item.get("Type"));
+        return format!("{}  {}", words(id), name.map(words).unwrap_or_default());
+    }
+    const NAMES: &[&str] =
+        &["VpcEndpointId", "Arn", "PolicyArn", "SerialNumber", "AccessKeyId", "VersionId", "Key"];
     let name = NAMES.iter().find_map(|name| item.get(name)).unwrap_or(item);
     let more = ["Status", "Value"].iter().find_map(|more| item.get(more));
     let default = item.get("IsDefaultVersion").and_then(Value::as_bool).unwrap_or_default();
@@ -179,6 +186,10 @@ fn name_of(item: &Value) -> String {
 
 fn words(value: &Value) -> String {
     match value {
+        // A policy goes on one line, however it was laid out.
+        Value::String(text) if text.starts_with('{') => {
+            serde_json::from_str::<Value>(text).map_or_else(|_| text.clone(), |document| document.to_string())
+        }
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }

@@ -171,6 +171,7 @@ fn record(world: &World, name: &str, details: Map<String, Value>) -> Result<Reco
         management_event: true,
         recipient_account_id: settings.account.clone(),
         shared_event_id: None,
+        vpc_endpoint_id: None,
         service_event_details: Some(details),
         event_category: "Management".into(),
         tls_details: None,

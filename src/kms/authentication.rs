@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::{CallError, Caller, Principal};
 use crate::{
     iam::{AccessKeyId, AccessKeyStatus, Identity, Permissions, PolicyArn, Session, SessionPolicies},
-    model::{ErrorCode, PrincipalArn, PrincipalKind, Timestamp},
+    model::{ErrorCode, PrincipalArn, PrincipalKind, Timestamp, VpcEndpointId},
     policy::{NamedPolicy, Policy, PrincipalFacts},
-    world::World,
+    world::{VpcEndpoint, World},
 };
 
 /// A caller that exists.
@@ -16,6 +16,7 @@ pub(crate) struct Authenticated {
     identity: Option<Identity>,
     policies: Vec<AppliedPolicy>,
     boundary: Option<AppliedPolicy>,
+    vpc_endpoint: Option<Arc<VpcEndpoint>>,
     temporary: Option<Temporary>,
 }
 
@@ -36,6 +37,12 @@ pub(super) struct AppliedPolicy {
     policy: Arc<Policy>,
 }
 
+impl AppliedPolicy {
+    pub(super) fn new(name: String, policy: Arc<Policy>) -> Self {
+        Self { name, policy }
+    }
+}
+
 impl<'a> From<&'a AppliedPolicy> for NamedPolicy<'a> {
     fn from(applied: &'a AppliedPolicy) -> Self {
         NamedPolicy { name: &applied.name, policy: &applied.policy }
@@ -43,8 +50,13 @@ impl<'a> From<&'a AppliedPolicy> for NamedPolicy<'a> {
 }
 
 impl Authenticated {
-    /// Looks the caller up.
+    /// Looks the caller up, and the way by which it comes.
     pub(super) fn look_up(world: &World, caller: &Caller, now: Timestamp) -> Result<Self, CallError> {
+        let vpc_endpoint = caller.vpc_endpoint().map(|id| endpoint(world, id)).transpose()?;
+        Ok(Self { vpc_endpoint, ..Self::look_up_principal(world, caller, now)? })
+    }
+
+    fn look_up_principal(world: &World, caller: &Caller, now: Timestamp) -> Result<Self, CallError> {
         let arn = match caller.principal() {
             Principal::Service(service) => {
                 return Ok(Self::without_policies(PrincipalFacts::service(service.principal())));
@@ -113,12 +125,13 @@ impl Authenticated {
         let facts = facts.with_unique_id(identity.id().as_str());
         let boundary = identity.boundary().map(|arn| managed(world, arn)).transpose()?;
         let policies = policies_of(world, &identity)?;
-        Ok(Self { facts, policies, boundary, identity: Some(identity), temporary })
+        Ok(Self { facts, policies, boundary, identity: Some(identity), vpc_endpoint: None, temporary })
     }
 
     /// A root user or a service: it has no policies and needs none.
     fn without_policies(facts: PrincipalFacts) -> Self {
-        Self { facts, identity: None, policies: Vec::new(), boundary: None, temporary: None }
+        let policies = Vec::new();
+        Self { facts, identity: None, policies, boundary: None, vpc_endpoint: None, temporary: None }
     }
 
     pub(super) fn facts(&self) -> &PrincipalFacts {
@@ -137,6 +150,11 @@ impl Authenticated {
     /// The caller's permissions boundary.
     pub(super) fn boundary(&self) -> Option<&AppliedPolicy> {
         self.boundary.as_ref()
+    }
+
+    /// The VPC endpoint that the caller came through.
+    pub(super) fn vpc_endpoint(&self) -> Option<&VpcEndpoint> {
+        self.vpc_endpoint.as_deref()
     }
 
     /// What the caller's temporary credentials say, if it came with such.
@@ -199,6 +217,15 @@ fn check_access_key(world: &World, id: &AccessKeyId, arn: &PrincipalArn) -> Resu
         AccessKeyStatus::Inactive => Err(nobody(format!("the access key {id} is inactive"))),
         AccessKeyStatus::Active => Ok(()),
     }
+}
+
+/// Nobody comes through an endpoint that is not there.
+fn endpoint(world: &World, id: &VpcEndpointId) -> Result<Arc<VpcEndpoint>, CallError> {
+    world.vpc_endpoint(id).cloned().ok_or_else(|| {
+        let message = format!("The Vpc Endpoint Id '{id}' does not exist");
+        CallError::new(ErrorCode::VpcEndpointNotFound, message)
+            .explained("`keystead ec2 describe-vpc-endpoints` lists those that are there")
+    })
 }
 
 fn nobody(why: String) -> CallError {

@@ -7,6 +7,7 @@ use super::{
     authentication::Authenticated,
     conditions::{self, KeyConditions},
     explanation::Witness,
+    guard_rails::{GuardRails, way_through},
     material::Materials,
     question::Supposed,
     secrets::Credentials,
@@ -15,7 +16,10 @@ use crate::{
     audit::ResourceEntry,
     crypto::random::Random,
     iam::{AccessKeyId, Identity, MfaDevice, MfaSerial, Role, Session},
-    model::{AccountId, AliasName, Arn, ErrorCode, KeyArn, KeyRef, KeyState, PrincipalArn, Tier, Timestamp},
+    model::{
+        AccountId, AliasName, Arn, ControlPolicyType, ErrorCode, KeyArn, KeyRef, KeyState, PrincipalArn,
+        Tier, Timestamp,
+    },
     policy::{
         Action, Authorized, ConditionContext, Decision, GrantFacts, GrantOperation, NamedPolicy, Policy,
         PrincipalFacts, Request, Resource, decide, keeps_control,
@@ -362,7 +366,7 @@ impl Call<'_> {
         fill: impl FnOnce(&mut ConditionContext),
     ) -> Judged {
         let mut context = conditions::global(self);
-        conditions::of_owner(&mut context, &owner);
+        conditions::of_owner(&mut context, self, &owner);
         fill(&mut context);
         self.judge(action, &Resource::of_arn(arn, Some(owner)), &context, RuledBy::Nothing)
     }
@@ -378,7 +382,7 @@ impl Call<'_> {
         let arn: Arn = role.arn().as_str().parse()?;
         let resource = Resource::of_arn(&arn, Some(role.account.clone()));
         let mut context = conditions::global(self);
-        conditions::of_owner(&mut context, &role.account);
+        conditions::of_owner(&mut context, self, &role.account);
         context.resource_tags(&resource, role.tags.iter());
         fill(&mut context);
         let facts = subject.unwrap_or_else(|| self.authenticated.facts());
@@ -401,6 +405,7 @@ impl Call<'_> {
         let facts = self.authenticated.facts();
         let mut context = conditions::global(self);
         context.resource(&Resource::key(key), facts);
+        conditions::of_owners_organization(&mut context, self, key.account());
         // As the PutKeyPolicy to come will fill them.
         conditions::of_symmetric_key(&mut context);
         context.set_bool("kms:BypassPolicyLockoutSafetyCheck", false);
@@ -420,7 +425,20 @@ impl Call<'_> {
             self.authenticated.session_policies().iter().map(Into::into).collect();
         let supposed = self.supposed.map(|supposed| supposed.added_to(context, self.now));
         let context = supposed.as_ref().unwrap_or(context);
-        let mut request = Request::new(self.authenticated.facts(), action, resource, context);
+        let principal = match ruled_by {
+            RuledBy::Role(_, subject) => subject,
+            RuledBy::Key(..) | RuledBy::Nothing => self.authenticated.facts(),
+        };
+        let rails = |account, policy_type| GuardRails::of(self.world, account, policy_type);
+        let scp = rails(principal.account(), ControlPolicyType::ServiceControlPolicy);
+        let rcp = rails(resource.owner(), ControlPolicyType::ResourceControlPolicy);
+        let (scp, rcp) = (scp.named(), rcp.named());
+        let (scp, rcp): (Vec<_>, Vec<_>) =
+            (scp.iter().map(Vec::as_slice).collect(), rcp.iter().map(Vec::as_slice).collect());
+        let mut request = Request::new(principal, action, resource, context);
+        (request.layers.scp, request.layers.rcp) = (&scp, &rcp);
+        let endpoint = self.authenticated.vpc_endpoint().map(|endpoint| way_through(endpoint, action));
+        request.layers.vpc_endpoint = endpoint.as_deref();
         request.layers.session = &session;
         request.layers.identity = &identity;
         request.layers.boundary = self.authenticated.boundary().map(Into::into);
@@ -432,10 +450,7 @@ impl Call<'_> {
                 request.child_grant = conditions.new_grant.map(CreateGrant::as_child);
                 grants = self.grants_to_consider(action, key, conditions);
             }
-            RuledBy::Role(role, subject) => {
-                request.layers.resource = Some(role.trust.policy());
-                request.principal = subject;
-            }
+            RuledBy::Role(role, _) => request.layers.resource = Some(role.trust.policy()),
             RuledBy::Nothing => {}
         }
         request.grants = &grants;

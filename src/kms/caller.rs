@@ -2,7 +2,7 @@
 
 use crate::{
     iam::{AccessKeyId, Session},
-    model::{AccountId, ParseError, PrincipalArn},
+    model::{AccountId, ParseError, PrincipalArn, VpcEndpointId},
     world::World,
 };
 
@@ -63,6 +63,7 @@ pub struct Caller {
     principal: Principal,
     access_key: Option<AccessKeyId>,
     via: Option<Service>,
+    vpc_endpoint: Option<VpcEndpointId>,
     source_ip: String,
     user_agent: String,
     wire: Option<Wire>,
@@ -86,6 +87,7 @@ impl Caller {
             principal: Principal::Arn(principal),
             access_key: None,
             via: None,
+            vpc_endpoint: None,
             source_ip: "127.0.0.1".into(),
             user_agent: concat!("keystead/", env!("CARGO_PKG_VERSION")).into(),
             wire: None,
@@ -99,6 +101,7 @@ impl Caller {
             principal: Principal::Service(service),
             access_key: None,
             via: None,
+            vpc_endpoint: None,
             source_ip: service.principal().into(),
             user_agent: service.principal().into(),
             wire: None,
@@ -174,6 +177,13 @@ impl Caller {
         self
     }
 
+    /// The same caller, coming through a VPC endpoint. The door checks that it is there; its policy says what may pass.
+    #[must_use]
+    pub fn through_vpc_endpoint(mut self, id: VpcEndpointId) -> Self {
+        self.vpc_endpoint = Some(id);
+        self
+    }
+
     /// The caller as a person names it: `user/alice`, `role/ops`, `root`, or an ARN, in `account` unless the ARN says
     /// otherwise. A role acts in a session named [`DIRECT_SESSION`].
     ///
@@ -205,6 +215,8 @@ impl Caller {
             principal: self.principal.clone(),
             access_key: self.access_key.clone(),
             via: Some(service),
+            // The service calls from where it is, not from its customer's network.
+            vpc_endpoint: None,
             source_ip: service.principal().into(),
             user_agent: service.principal().into(),
             wire: None,
@@ -265,6 +277,12 @@ impl Caller {
     #[must_use]
     pub fn via(&self) -> Option<Service> {
         self.via
+    }
+
+    /// The VPC endpoint that the call came through.
+    #[must_use]
+    pub fn vpc_endpoint(&self) -> Option<&VpcEndpointId> {
+        self.vpc_endpoint.as_ref()
     }
 
     /// The address the call came from, or the calling service's name.

@@ -66,6 +66,12 @@ impl<'k> Kms<'k> {
         Self { door }
     }
 
+    /// The door behind it, for tests that ask without calling.
+    #[cfg(test)]
+    pub(in crate::kms) fn door(self) -> &'k Door {
+        self.door
+    }
+
     /// Makes any call.
     ///
     /// # Errors

@@ -64,10 +64,15 @@ pub(super) fn global(call: &Call<'_>) -> ConditionContext {
     let mut context = ConditionContext::new();
     let region = &call.world.settings().region;
     context.principal(call.authenticated.facts()).time(call.now).region(region);
+    let account = call.authenticated.facts().account();
+    if let Some((id, path)) = account.and_then(|account| call.world.organization_path(account)) {
+        context.principal_organization(id, &path);
+    }
     context.secure_transport(call.caller.is_secure_transport()).user_agent(call.caller.user_agent());
     match call.caller.via() {
         None => {
-            context.called_via(&[]).source_ip(call.caller.source_ip());
+            context.called_via(&[]);
+            of_network(&mut context, call);
         }
         Some(service) => {
             context.called_via(&[service.principal()]);
@@ -75,6 +80,15 @@ pub(super) fn global(call: &Call<'_>) -> ConditionContext {
     }
     of_session(&mut context, call);
     context
+}
+
+/// Where a direct call comes from: an address, or a VPC endpoint and an address behind it.
+fn of_network(context: &mut ConditionContext, call: &Call<'_>) {
+    let address = call.caller.source_ip();
+    match call.authenticated.vpc_endpoint() {
+        None => context.source_ip(address),
+        Some(endpoint) => context.vpc_endpoint(&endpoint.id, &endpoint.vpc, address),
+    };
 }
 
 /// What follows from the caller's tags, and from temporary credentials.
@@ -96,9 +110,17 @@ fn of_session(context: &mut ConditionContext, call: &Call<'_>) {
     }
 }
 
-/// `aws:ResourceAccount`.
-pub(super) fn of_owner(context: &mut ConditionContext, owner: &AccountId) {
+/// `aws:ResourceAccount`, and what follows from its organization.
+pub(super) fn of_owner(context: &mut ConditionContext, call: &Call<'_>, owner: &AccountId) {
     context.set("aws:ResourceAccount", owner.as_str());
+    of_owners_organization(context, call, owner);
+}
+
+/// `aws:ResourceOrgID` and `aws:ResourceOrgPaths`, of resources whose account belongs to the organization.
+pub(super) fn of_owners_organization(context: &mut ConditionContext, call: &Call<'_>, owner: &AccountId) {
+    if let Some((id, path)) = call.world.organization_path(owner) {
+        context.resource_organization(id, &path);
+    }
 }
 
 /// What CreateKey, and the check of the policy of a key to be, know of a symmetric key.
@@ -118,6 +140,7 @@ pub(super) fn of_key(
     let key = &named.key;
     let resource = Resource::key(&key.arn);
     context.resource(&resource, call.authenticated.facts());
+    of_owners_organization(context, call, key.arn.account());
     context.set("kms:KeySpec", key.spec.as_str()).set("kms:KeyUsage", key.usage.as_str());
     context.set("kms:KeyOrigin", key.origin.as_str()).set_bool("kms:MultiRegion", false);
     context.resource_tags(&resource, key.tags.iter());

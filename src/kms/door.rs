@@ -436,6 +436,7 @@ impl Door {
             management_event: !O::DATA_EVENT,
             recipient_account_id: caller.account(),
             shared_event_id: None,
+            vpc_endpoint_id: caller.vpc_endpoint().map(ToString::to_string),
             service_event_details: None,
             event_category: if O::DATA_EVENT { "Data" } else { "Management" }.into(),
             tls_details: None,

@@ -19,6 +19,7 @@ mod encrypt;
 mod error;
 mod explanation;
 mod grants;
+mod guard_rails;
 mod keys;
 mod last_usage;
 mod material;

@@ -45,6 +45,7 @@ pub(super) fn records(
         management_event: true,
         recipient_account_id: account,
         shared_event_id: None,
+        vpc_endpoint_id: None,
         service_event_details: details.as_object().cloned(),
         event_category: "Management".into(),
         tls_details: None,

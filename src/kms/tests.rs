@@ -1,5 +1,7 @@
 //! The life of a key, each allowed thing beside its denied twin.
 
+mod matrix;
+
 use crate::{
     audit::EventType,
     kms::*,

@@ -105,6 +105,64 @@ pub enum ErrorCode {
     Tag,
     /// The operation exists at AWS and not here, or not for this kind of key.
     UnsupportedOperation,
+    /// No such account in the organization.
+    AccountNotFound,
+    /// The account is in an organization already.
+    AlreadyInOrganization,
+    /// No such account or unit in the organization.
+    ChildNotFound,
+    /// A limit of an organization.
+    ConstraintViolation,
+    /// No such root or unit to move to.
+    DestinationParentNotFound,
+    /// The account is there already.
+    DuplicateAccount,
+    /// A unit of that name stands there already.
+    DuplicateOrganizationalUnit,
+    /// A control policy of that name exists already.
+    DuplicatePolicy,
+    /// The control policy hangs there already.
+    DuplicatePolicyAttachment,
+    /// The management account cannot leave its organization.
+    MasterCannotLeaveOrganization,
+    /// The organization still holds accounts or units.
+    OrganizationNotEmpty,
+    /// The unit still holds accounts or units.
+    OrganizationalUnitNotEmpty,
+    /// No such organizational unit.
+    OrganizationalUnitNotFound,
+    /// A parameter of AWS Organizations that is not what it should be.
+    OrganizationsInvalidInput,
+    /// There is no organization.
+    OrganizationsNotInUse,
+    /// No such root or unit.
+    ParentNotFound,
+    /// The control policy still hangs on something.
+    PolicyInUse,
+    /// The control policy does not hang there.
+    PolicyNotAttached,
+    /// No such control policy.
+    PolicyNotFound,
+    /// This kind of control policy is in force already.
+    PolicyTypeAlreadyEnabled,
+    /// This kind of control policy is not in force.
+    PolicyTypeNotEnabled,
+    /// No such root.
+    RootNotFound,
+    /// The account is not where it was said to be.
+    SourceParentNotFound,
+    /// No such root, unit or account for a control policy.
+    TargetNotFound,
+    /// Parameters of EC2 that do not go together.
+    Ec2InvalidParameter,
+    /// A VPC endpoint's policy that is not well formed.
+    Ec2InvalidPolicyDocument,
+    /// No such service for a VPC endpoint.
+    InvalidServiceName,
+    /// A VPC has as many endpoints as it can have.
+    VpcEndpointLimitExceeded,
+    /// No such VPC endpoint.
+    VpcEndpointNotFound,
     /// The request is not well formed.
     Validation,
 }
@@ -154,6 +212,35 @@ impl ErrorCode {
             Self::ResourceNotFound => "ResourceNotFoundException",
             Self::Tag => "TagException",
             Self::UnsupportedOperation => "UnsupportedOperationException",
+            Self::AccountNotFound => "AccountNotFoundException",
+            Self::AlreadyInOrganization => "AlreadyInOrganizationException",
+            Self::ChildNotFound => "ChildNotFoundException",
+            Self::ConstraintViolation => "ConstraintViolationException",
+            Self::DestinationParentNotFound => "DestinationParentNotFoundException",
+            Self::DuplicateAccount => "DuplicateAccountException",
+            Self::DuplicateOrganizationalUnit => "DuplicateOrganizationalUnitException",
+            Self::DuplicatePolicy => "DuplicatePolicyException",
+            Self::DuplicatePolicyAttachment => "DuplicatePolicyAttachmentException",
+            Self::MasterCannotLeaveOrganization => "MasterCannotLeaveOrganizationException",
+            Self::OrganizationNotEmpty => "OrganizationNotEmptyException",
+            Self::OrganizationalUnitNotEmpty => "OrganizationalUnitNotEmptyException",
+            Self::OrganizationalUnitNotFound => "OrganizationalUnitNotFoundException",
+            Self::OrganizationsInvalidInput => "InvalidInputException",
+            Self::OrganizationsNotInUse => "AWSOrganizationsNotInUseException",
+            Self::ParentNotFound => "ParentNotFoundException",
+            Self::PolicyInUse => "PolicyInUseException",
+            Self::PolicyNotAttached => "PolicyNotAttachedException",
+            Self::PolicyNotFound => "PolicyNotFoundException",
+            Self::PolicyTypeAlreadyEnabled => "PolicyTypeAlreadyEnabledException",
+            Self::PolicyTypeNotEnabled => "PolicyTypeNotEnabledException",
+            Self::RootNotFound => "RootNotFoundException",
+            Self::SourceParentNotFound => "SourceParentNotFoundException",
+            Self::TargetNotFound => "TargetNotFoundException",
+            Self::Ec2InvalidParameter => "InvalidParameterCombination",
+            Self::Ec2InvalidPolicyDocument => "InvalidPolicyDocument",
+            Self::InvalidServiceName => "InvalidServiceName",
+            Self::VpcEndpointLimitExceeded => "VpcEndpointLimitExceeded",
+            Self::VpcEndpointNotFound => "InvalidVpcEndpointId.NotFound",
             Self::Validation => "ValidationException",
         }
     }

@@ -10,9 +10,11 @@ mod error;
 mod grant;
 mod id;
 mod key;
+mod organization;
 mod principal;
 mod tag;
 mod time;
+mod vpc;
 
 pub use arn::{AliasName, Arn, KeyArn, KeyRef};
 pub use certificate::{
@@ -25,6 +27,10 @@ pub use grant::{GrantId, GrantName, GrantToken};
 pub(crate) use id::text_identifier;
 pub use id::{AccountId, KeyId, MaterialId, Region};
 pub use key::{EncryptionAlgorithm, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, RotationType, Tier};
+pub use organization::{
+    ChildId, ControlPolicyId, ControlPolicyType, OrganizationId, ParentId, RootId, TargetId, UnitId,
+};
 pub use principal::{PrincipalArn, PrincipalKind};
 pub use tag::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX, Tags};
 pub use time::{Days, Timestamp};
+pub use vpc::{VpcEndpointId, VpcId};

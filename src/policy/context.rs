@@ -7,7 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{EncryptionContext, PrincipalArn, PrincipalKind, Region, Timestamp};
+use crate::model::{
+    EncryptionContext, OrganizationId, PrincipalArn, PrincipalKind, Region, Timestamp, VpcEndpointId, VpcId,
+};
 
 use super::{PrincipalFacts, Resource, request::ResourceKind};
 
@@ -177,6 +179,18 @@ impl ConditionContext {
         self
     }
 
+    /// `aws:PrincipalOrgID` and `aws:PrincipalOrgPaths`, of principals whose account belongs to an organization.
+    pub fn principal_organization(&mut self, organization: &OrganizationId, path: &str) -> &mut Self {
+        self.set("aws:PrincipalOrgID", organization.as_str());
+        self.set_many("aws:PrincipalOrgPaths", [path])
+    }
+
+    /// `aws:ResourceOrgID` and `aws:ResourceOrgPaths`, of resources whose account belongs to an organization.
+    pub fn resource_organization(&mut self, organization: &OrganizationId, path: &str) -> &mut Self {
+        self.set("aws:ResourceOrgID", organization.as_str());
+        self.set_many("aws:ResourceOrgPaths", [path])
+    }
+
     /// `aws:CurrentTime` and `aws:EpochTime`.
     pub fn time(&mut self, now: Timestamp) -> &mut Self {
         self.set("aws:CurrentTime", now.to_rfc3339());
@@ -201,6 +215,12 @@ impl ConditionContext {
     /// `aws:SourceIp`; not for requests that come through a VPC endpoint.
     pub fn source_ip(&mut self, address: impl Into<String>) -> &mut Self {
         self.set("aws:SourceIp", address)
+    }
+
+    /// `aws:SourceVpce`, `aws:SourceVpc` and `aws:VpcSourceIp`, of requests that come through a VPC endpoint.
+    pub fn vpc_endpoint(&mut self, id: &VpcEndpointId, vpc: &VpcId, address: impl Into<String>) -> &mut Self {
+        self.set("aws:SourceVpce", id.as_str()).set("aws:SourceVpc", vpc.as_str());
+        self.set("aws:VpcSourceIp", address)
     }
 
     /// `aws:ViaAWSService`, and when the call came through services also `aws:CalledVia`, its first and its last.

@@ -7,7 +7,7 @@ use crate::model::KeyArn;
 
 use super::{
     ConditionContext, Decision, GrantOperation, GranteeMatch, Layers, NamedPolicy, Policy, PrincipalFacts,
-    Request, Resource, StatementRef,
+    Request, Resource, StatementRef, actions,
     combine::{Findings, Grade, Layer, ResourceLayer, combine},
     context::Viewer,
     document::{Effect, Seen},
@@ -71,9 +71,11 @@ pub(super) fn scp_applies(request: &Request<'_>) -> bool {
         && !request.principal.is_service_linked()
 }
 
-/// Whether resource control policies touch this request: not on AWS managed keys, nor for service-linked roles.
+/// Whether resource control policies touch this request: not on AWS managed keys, nor for service-linked roles, and never
+/// the retiring of a grant, which the grant alone decides ("Resource control policies in AWS KMS").
 pub(super) fn rcp_applies(request: &Request<'_>) -> bool {
     !request.layers.rcp.is_empty()
+        && !actions::is_retiring(&request.action.to_ascii_lowercase())
         && !request.resource.is_aws_managed()
         && !request.principal.is_service_linked()
 }

@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 pub mod cloudtrail;
+pub mod ec2;
 pub mod iam;
 pub mod organizations;
 pub mod s3;

@@ -5,9 +5,9 @@ use thiserror::Error;
 
 use super::{
     Account, Alias, Authority, Bucket, BucketName, Certificate, Grant, IdentityChange, Key, Object,
-    ObjectKey, Row, RowId, Settings,
+    ObjectKey, OrganizationChange, Row, RowId, Settings, VpcEndpoint,
 };
-use crate::model::{AccountId, AliasName, GrantId, KeyArn};
+use crate::model::{AccountId, AliasName, GrantId, KeyArn, VpcEndpointId};
 
 /// One change.
 #[derive(Debug, Clone)]
@@ -40,6 +40,12 @@ pub enum Change {
     PutAuthority(Box<Authority>),
     /// A certificate is issued or revoked.
     PutCertificate(Box<Certificate>),
+    /// The organization changes.
+    Organization(OrganizationChange),
+    /// A VPC endpoint is made or changed.
+    PutVpcEndpoint(Box<VpcEndpoint>),
+    /// A VPC endpoint is gone.
+    DeleteVpcEndpoint(VpcEndpointId),
     /// The keystore's settings change.
     PutSettings(Settings),
 }
@@ -86,6 +92,10 @@ pub(super) mod table {
     pub(in crate::world) const OBJECT: &str = "object";
     pub(in crate::world) const AUTHORITY: &str = "authority";
     pub(in crate::world) const CERTIFICATE: &str = "certificate";
+    pub(in crate::world) const ORGANIZATION: &str = "organization";
+    pub(in crate::world) const ORGANIZATIONAL_UNIT: &str = "organizational-unit";
+    pub(in crate::world) const CONTROL_POLICY: &str = "control-policy";
+    pub(in crate::world) const VPC_ENDPOINT: &str = "vpc-endpoint";
     pub(in crate::world) const SETTINGS: &str = "settings";
 }
 
@@ -107,6 +117,10 @@ pub const TABLES: &[&str] = &[
     table::OBJECT,
     table::AUTHORITY,
     table::CERTIFICATE,
+    table::ORGANIZATION,
+    table::ORGANIZATIONAL_UNIT,
+    table::CONTROL_POLICY,
+    table::VPC_ENDPOINT,
     table::SETTINGS,
 ];
 
@@ -141,6 +155,9 @@ impl Change {
             Self::PutCertificate(certificate) => {
                 put(table::CERTIFICATE, certificate.serial.to_string(), certificate)
             }
+            Self::Organization(change) => change.to_row(),
+            Self::PutVpcEndpoint(endpoint) => put(table::VPC_ENDPOINT, endpoint.id.to_string(), endpoint),
+            Self::DeleteVpcEndpoint(id) => delete(table::VPC_ENDPOINT, id.to_string()),
             Self::PutSettings(settings) => put(table::SETTINGS, "settings".into(), settings),
         }
     }
@@ -160,10 +177,12 @@ impl Change {
             table::OBJECT => Self::PutObject(read(row)?),
             table::AUTHORITY => Self::PutAuthority(read(row)?),
             table::CERTIFICATE => Self::PutCertificate(read(row)?),
+            table::VPC_ENDPOINT => Self::PutVpcEndpoint(read(row)?),
             table::SETTINGS => Self::PutSettings(read(row)?),
-            _ => match IdentityChange::from_row(row)? {
-                Some(change) => Self::Identity(change),
-                None => return Err(damaged(row, "this table is not known")),
+            _ => match (IdentityChange::from_row(row)?, OrganizationChange::from_row(row)?) {
+                (Some(change), _) => Self::Identity(change),
+                (None, Some(change)) => Self::Organization(change),
+                (None, None) => return Err(damaged(row, "this table is not known")),
             },
         };
         match change.to_row() {

@@ -11,7 +11,9 @@ mod change;
 mod grant;
 mod identities;
 mod key;
+mod organization;
 mod row;
+mod vpc_endpoint;
 
 use std::sync::Arc;
 
@@ -25,14 +27,18 @@ pub use change::{Change, RowChange, RowError, TABLES};
 pub use grant::{Grant, GrantPrincipal};
 pub use identities::{Identities, IdentityChange};
 pub use key::{Key, KeyPolicy, Material, RotationSchedule};
+pub use organization::{
+    ControlLevel, ControlPolicy, Membership, Organization, OrganizationChange, OrganizationalUnit,
+};
 pub use row::{Row, RowId};
+pub use vpc_endpoint::{DEFAULT_ENDPOINT_POLICY, VpcEndpoint};
 
-use self::grant::Grants;
+use self::{grant::Grants, organization::Organizations};
 use crate::{
     iam::Identity,
     model::{
         AccountId, AliasName, CertificateSerial, EncryptionContext, GrantId, GrantName, GrantToken, KeyArn,
-        PrincipalArn, Region, Timestamp,
+        PrincipalArn, Region, Timestamp, VpcEndpointId,
     },
     policy::{GrantOperation, PrincipalFacts},
 };
@@ -98,6 +104,8 @@ pub struct World {
     objects: OrdMap<(BucketName, ObjectKey), Arc<Object>>,
     authorities: OrdMap<AccountId, Arc<Authority>>,
     certificates: OrdMap<CertificateSerial, Arc<Certificate>>,
+    organizations: Organizations,
+    vpc_endpoints: OrdMap<VpcEndpointId, Arc<VpcEndpoint>>,
     /// What time will do, soonest first. Derived from the keys.
     agenda: OrdSet<(Timestamp, KeyArn)>,
 }
@@ -117,6 +125,8 @@ impl World {
             objects: OrdMap::new(),
             authorities: OrdMap::new(),
             certificates: OrdMap::new(),
+            organizations: Organizations::default(),
+            vpc_endpoints: OrdMap::new(),
             agenda: OrdSet::new(),
         }
     }
@@ -153,6 +163,9 @@ impl World {
             self.authorities.values().map(|one| Change::PutAuthority(Box::new(Authority::clone(one))));
         let certificates =
             self.certificates.values().map(|one| Change::PutCertificate(Box::new(Certificate::clone(one))));
+        let organizations = self.organizations.changes().map(Change::Organization);
+        let endpoints =
+            self.vpc_endpoints.values().map(|one| Change::PutVpcEndpoint(Box::new(VpcEndpoint::clone(one))));
         let settings = std::iter::once(Change::PutSettings(self.settings.clone()));
         let all = accounts
             .chain(keys)
@@ -163,6 +176,8 @@ impl World {
             .chain(objects)
             .chain(authorities)
             .chain(certificates)
+            .chain(organizations)
+            .chain(endpoints)
             .chain(settings);
         let rows = all.filter_map(|change| match change.to_row() {
             RowChange::Put(row) => Some(row),
@@ -345,6 +360,17 @@ impl World {
         self.certificates.values()
     }
 
+    /// The VPC endpoint with this id.
+    #[must_use]
+    pub fn vpc_endpoint(&self, id: &VpcEndpointId) -> Option<&Arc<VpcEndpoint>> {
+        self.vpc_endpoints.get(id)
+    }
+
+    /// All VPC endpoints, by id.
+    pub fn vpc_endpoints(&self) -> impl Iterator<Item = &Arc<VpcEndpoint>> {
+        self.vpc_endpoints.values()
+    }
+
     /// What time has to do first: the moment and the key.
     #[must_use]
     pub fn next_due(&self) -> Option<&(Timestamp, KeyArn)> {
@@ -388,6 +414,11 @@ impl World {
                 let serial = certificate.serial.clone();
                 self.certificates.insert(serial, Arc::new(Certificate::clone(certificate)));
             }
+            Change::Organization(change) => self.organizations.apply(change),
+            Change::PutVpcEndpoint(endpoint) => {
+                self.vpc_endpoints.insert(endpoint.id.clone(), Arc::new(VpcEndpoint::clone(endpoint)));
+            }
+            Change::DeleteVpcEndpoint(id) => drop(self.vpc_endpoints.remove(id)),
             Change::PutSettings(settings) => self.settings = settings.clone(),
         }
     }

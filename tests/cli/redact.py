@@ -6,7 +6,8 @@ import re
 FIXED = {"1234abcd-12ab-34cd-56ef-1234567890ab", "00000000-0000-0000-0000-000000000000"}
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 VOLATILE = [
-    re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ"),
+    re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|\+00:00)"),
+    re.compile(r"\bcar-[0-9a-f]{16}\b"),
     re.compile(r"\b\d\d-\d\d \d\d:\d\d:\d\d\b"),
     re.compile(r"\b[0-9a-f]{64}\b"),
     re.compile(r"\b(?!40{31})[4-7][0-9a-f]{31}\b"),

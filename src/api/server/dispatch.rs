@@ -34,7 +34,7 @@ use crate::{
     },
     keystore::Keystore,
     kms::Caller,
-    model::{AccountId, PrincipalArn},
+    model::{AccountId, PrincipalArn, VpcEndpointId},
 };
 
 /// The longest body of a request.
@@ -249,6 +249,11 @@ fn authenticated(
         control::ensure_account(keystore, known.principal.account()).map_err(of_call)?;
     }
     let caller = Caller::remote(known.principal, peer.ip().to_string(), user_agent(parts), request_id);
+    let endpoint = header_text(&parts.headers, header::HOST).and_then(VpcEndpointId::of_host);
+    let caller = match endpoint {
+        Some(id) => caller.through_vpc_endpoint(id),
+        None => caller,
+    };
     Ok(match known.access_key_id {
         Some(id) => caller.with_access_key(id),
         None => caller,

@@ -48,6 +48,7 @@ use crate::{
     kms::{ROTATION_PERIOD_DEFAULT, ROTATION_PERIOD_MAX, ROTATION_PERIOD_MIN},
     model::{AccountId, AliasName, Days, KeyId, Tags},
     secret::SecretKey,
+    services::organizations::AccountName,
     world::BucketName,
 };
 
@@ -74,7 +75,7 @@ pub struct Seed {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AccountSeed {
-    name: String,
+    name: AccountName,
     #[serde(default)]
     users: BTreeMap<UserName, IdentitySeed>,
     #[serde(default)]

@@ -20,7 +20,7 @@ use crate::{
     model::{AccountId, AliasName, KeyArn, KeyId, KeyRef, KeyState, PrincipalArn, Tags},
     services::{
         iam::{CreateRole, CreateUser, PolicyText, PutRolePolicy, PutUserPolicy},
-        organizations::CreateAccount,
+        organizations::{AccountName, CreateAccount},
         s3::CreateBucket,
     },
     world::{BucketName, Key, World},
@@ -221,14 +221,14 @@ impl Planner<'_> {
         }
     }
 
-    fn account(&mut self, id: &AccountId, name: &str) {
+    fn account(&mut self, id: &AccountId, name: &AccountName) {
         let what = format!("account {id} ({name})");
         match self.world.account(id) {
-            Some(there) if there.name != name => {
+            Some(there) if there.name != name.as_str() => {
                 self.kept(format!("account {id}: its name is `{}` and not `{name}`", there.name));
             }
             None if !self.world.has_account(id) => {
-                self.create(what, CreateAccount { account_id: id.clone(), account_name: name.into() });
+                self.create(what, CreateAccount::new(id.clone(), name.clone()));
             }
             _ => self.push(StepKind::Unchanged, what, None),
         }

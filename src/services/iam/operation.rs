@@ -133,18 +133,31 @@ fn run<O: IamOperation>(
     parameters: Map<String, Value>,
 ) -> Result<Reply, CallError> {
     let operation: O = serde_json::from_value(Value::Object(parameters))
-        .map_err(|error| CallError::new(ErrorCode::IamValidation, error.to_string()))?;
+        .map_err(|error| CallError::new(malformed(O::EVENT_SOURCE), error.to_string()))?;
     let mut answer = iam.call(caller, &operation)?;
     let secret = answer.take_secret();
     let value = serde_json::to_value(&answer).map_err(|error| CallError::internal(error.to_string()))?;
     let body = match (O::RESULT, value) {
         (_, Value::Null) => json!({}),
         ("", value) => value,
-        (name, value @ Value::Array(_)) => json!({name: value, "IsTruncated": false}),
+        (name, value @ Value::Array(_)) if O::EVENT_SOURCE == IAM => {
+            json!({name: value, "IsTruncated": false})
+        }
         (name, value) => json!({name: value}),
     };
     let within = if O::RESULT.is_empty() { <O::Answer as Answer>::SECRET_WITHIN } else { O::RESULT };
     Ok(Reply { body, within, secret })
+}
+
+/// The service whose lists say whether there is more of them.
+const IAM: &str = "iam.amazonaws.com";
+
+/// The code of a request to a service that is not well formed.
+fn malformed(event_source: &str) -> ErrorCode {
+    match event_source {
+        "organizations.amazonaws.com" => ErrorCode::OrganizationsInvalidInput,
+        _ => ErrorCode::IamValidation,
+    }
 }
 
 /// The parameters of an operation as audit records show them: names begin in lower case, and what was left out is absent.
