@@ -107,6 +107,7 @@ const EXPOSES_SECRETS: &[(&str, &str)] = &[
     ("src/crypto/kdf.rs", "HKDF takes key bytes"),
     ("src/crypto/password.rs", "Argon2id takes the passphrase"),
     ("src/crypto/rsa.rs", "RSA takes and gives plaintexts"),
+    ("src/crypto/rsa_signature.rs", "RSA takes the private key"),
     ("src/crypto/signature.rs", "Ed25519 takes the seed"),
     ("src/crypto/totp.rs", "HMAC takes an MFA device's seed"),
     ("src/kms/client.rs", "a data key is encrypted for one more recipient"),

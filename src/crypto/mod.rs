@@ -13,6 +13,7 @@ pub mod kdf;
 pub mod password;
 pub mod random;
 pub mod rsa;
+pub mod rsa_signature;
 pub mod signature;
 mod stack;
 pub mod totp;

@@ -576,8 +576,13 @@ fn commit_settings(
     new: NewKeystore,
     log: LogPosition,
 ) -> Result<Settings, KeystoreError> {
-    let settings =
-        Settings { account: new.account, region: new.region, clock_offset_millis: 0, witnesses: Vec::new() };
+    let settings = Settings {
+        account: new.account,
+        region: new.region,
+        clock_offset_millis: 0,
+        witnesses: Vec::new(),
+        digest_key: None,
+    };
     let mut batch = Batch::at(log);
     if let RowChange::Put(row) = Change::PutSettings(settings.clone()).to_row() {
         batch.puts.push(row);

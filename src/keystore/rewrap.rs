@@ -8,7 +8,7 @@ use crate::{
     crypto::random::Random,
     iam::{AccessKey, MfaDevice, Session},
     kms::{SecretOf, Secrets},
-    world::{Change, IdentityChange, Key, Material, World},
+    world::{Change, DigestKey, IdentityChange, Key, Material, Settings, World},
 };
 
 /// The keys that wrap secrets, of this root key.
@@ -41,6 +41,12 @@ pub(super) fn rewrapped(
         rewrapped.apply(&Change::PutAuthority(Box::new(authority)));
     }
     let (older, newer) = (&older.credentials, &newer.credentials);
+    if let Some(key) = &world.settings().digest_key {
+        let of = SecretOf::DigestKey(&key.fingerprint);
+        let wrapped = older.rewrap(newer, of, &key.wrapped, random)?;
+        let digest_key = Some(DigestKey { wrapped, ..key.clone() });
+        rewrapped.apply(&Change::PutSettings(Settings { digest_key, ..world.settings().clone() }));
+    }
     for access_key in world.identities().access_keys() {
         let of = SecretOf::AccessKey(&access_key.id);
         let wrapped = older.rewrap(newer, of, &access_key.wrapped, random)?;

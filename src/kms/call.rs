@@ -10,7 +10,7 @@ use super::{
     guard_rails::{GuardRails, way_through},
     material::Materials,
     question::Supposed,
-    secrets::Credentials,
+    secrets::{Credentials, SecretOf},
 };
 use crate::{
     audit::ResourceEntry,
@@ -25,7 +25,7 @@ use crate::{
         PrincipalFacts, Request, Resource, decide, keeps_control,
     },
     secret::SecretBytes,
-    world::{Key, World},
+    world::{DigestKey, Key, World},
 };
 #[cfg(feature = "tls")]
 use crate::{model::AuthorityArn, world::Authority};
@@ -259,6 +259,27 @@ impl Call<'_> {
         authority: &Authority,
     ) -> Result<SecretBytes, CallError> {
         self.materials.open_authority_key(authorized, authority)
+    }
+
+    /// Wraps the key that is to sign digest files.
+    pub(crate) fn wrap_digest_key(
+        &mut self,
+        fingerprint: &str,
+        key: &SecretBytes,
+    ) -> Result<Vec<u8>, CallError> {
+        Ok(self.credentials.wrap(SecretOf::DigestKey(fingerprint), key, self.random)?)
+    }
+
+    /// Unwraps it, for who was allowed to have something signed with it.
+    pub(crate) fn open_digest_key<A: Action>(
+        &self,
+        _authorized: &Authorized<A>,
+        key: &DigestKey,
+    ) -> Result<SecretBytes, CallError> {
+        let opened = self.credentials.unwrap(SecretOf::DigestKey(&key.fingerprint), &key.wrapped);
+        opened.map_err(|_| {
+            CallError::internal("the key that signs digest files does not unwrap: it is damaged")
+        })
     }
 
     /// Remembers a key for the record.

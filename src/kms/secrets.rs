@@ -43,6 +43,8 @@ pub(crate) enum SecretOf<'a> {
     AccessKey(&'a AccessKeyId),
     /// The seed of a virtual MFA device.
     MfaDevice(&'a MfaSerial),
+    /// The key with this fingerprint, which signs digest files.
+    DigestKey(&'a str),
 }
 
 impl SecretOf<'_> {
@@ -50,6 +52,7 @@ impl SecretOf<'_> {
         match self {
             Self::AccessKey(id) => format!("keystead v1 access key\n{id}").into_bytes(),
             Self::MfaDevice(serial) => format!("keystead v1 MFA seed\n{serial}").into_bytes(),
+            Self::DigestKey(fingerprint) => format!("keystead v1 digest key\n{fingerprint}").into_bytes(),
         }
     }
 }

@@ -55,6 +55,24 @@ pub struct Settings {
     /// Who vouches for the audit log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub witnesses: Vec<LogWitness>,
+    /// What signs digest files, once the log was exported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest_key: Option<DigestKey>,
+}
+
+/// The key that signs digest files, its private half under wrap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DigestKey {
+    /// DER RSAPublicKey (RFC 8017, A.1.1).
+    #[serde(with = "hex::serde")]
+    pub public_key: Vec<u8>,
+    /// By what digest files name it.
+    pub fingerprint: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// The private half, PKCS #8, wrapped.
+    #[serde(with = "hex::serde")]
+    pub wrapped: Vec<u8>,
 }
 
 /// Somebody who signs the audit log's checkpoints after having compared them with the ones before.

@@ -16,3 +16,5 @@ mod encryption_sdk;
 mod endpoint;
 mod python;
 mod suites;
+#[cfg(feature = "server")]
+mod validate_logs;

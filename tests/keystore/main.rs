@@ -6,6 +6,7 @@ mod audit;
 mod create;
 mod damage;
 mod erasure;
+mod export;
 mod faults;
 mod memory;
 mod objects;

@@ -1,5 +1,6 @@
 //! `keystead audit`
 
+mod export;
 mod proof;
 mod prune;
 mod query;
@@ -37,6 +38,8 @@ pub(super) enum Audit {
     #[command(subcommand)]
     Witness(witness::Witness),
     Prune(prune::Prune),
+    Export(export::Export),
+    PublicKeys(export::PublicKeys),
 }
 
 impl Audit {
@@ -53,6 +56,8 @@ impl Audit {
             Self::VerifyProof(command) => command.run(global),
             Self::Witness(command) => command.run(global),
             Self::Prune(command) => command.run(global),
+            Self::Export(command) => command.run(global),
+            Self::PublicKeys(command) => command.run(global),
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Asking is a call like any other: it needs `cloudtrail:LookupEvents` and stands in the log itself. What is answered are
 //! the records of the caller's own account. Source: LookupEvents (CloudTrail API reference).
 
+mod digest_key;
+mod export;
 mod last_usage;
 mod lookup;
 #[cfg(test)]
@@ -10,6 +12,8 @@ mod tests;
 
 use serde_json::{Value, json};
 
+pub use digest_key::DigestPublicKey;
+pub use export::{ExportError, ExportOptions, Exported};
 pub use last_usage::{KeyLastUsage, KeyLastUsageData};
 pub use lookup::{EVENTS_PER_PAGE_MAX, Event, EventResource, LookedUpEvents, LookupAttribute, LookupEvents};
 

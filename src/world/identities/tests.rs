@@ -110,6 +110,7 @@ fn world() -> World {
         region: "us-east-1".parse().unwrap(),
         clock_offset_millis: 0,
         witnesses: Vec::new(),
+        digest_key: None,
     };
     World::new(settings)
 }

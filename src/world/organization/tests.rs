@@ -53,6 +53,7 @@ fn world() -> World {
         region: "us-east-1".parse().unwrap(),
         clock_offset_millis: 0,
         witnesses: Vec::new(),
+        digest_key: None,
     };
     let mut world = World::new(settings);
     let root: ParentId = "r-ab12".parse().unwrap();
