@@ -14,3 +14,4 @@ mod exec;
 mod life;
 mod process;
 mod signatures;
+mod vpc;
