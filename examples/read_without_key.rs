@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // A throw-away keystore with the people, the bucket and the keys of keystore/lab.toml. Bob may read the bucket;
     // only alice may use the key `alias/models` too.
     let lab = Lab::new()?;
-    Seed::parse(LAB)?.plan(lab.keystore())?.apply(lab.keystore(), &lab.admin())?;
+    Seed::parse(LAB)?.plan(lab.keystore())?.apply(lab.keystore(), &lab.admin(), &mut Vec::new())?;
     let (alice, bob) = (lab.keystore().caller("user/alice")?, lab.keystore().caller("user/bob")?);
     let key: KeyRef = "alias/models".parse()?;
 

@@ -9,8 +9,17 @@ use std::{
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{error::CommandError, exit::Exit, global::Global, output};
-use crate::lab::seed::{Plan, Seed, Step, StepKind};
+use super::{
+    error::CommandError,
+    exit::Exit,
+    global::Global,
+    output,
+    query::{print_json_and_made, tell_made},
+};
+use crate::{
+    lab::seed::{Plan, Seed, Step, StepKind},
+    services::query::Reply,
+};
 
 /// The longest file that describes a world.
 const SEED_BYTES_MAX: u64 = 4 << 20;
@@ -35,22 +44,29 @@ impl Apply {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
         let seed = read_seed(&self.file)?;
         let (keystore, caller) = global.session()?;
-        let plan = seed.plan(&keystore)?;
+        let plan = seed.plan(&keystore).map_err(|error| CommandError::from(error).about(&self.file))?;
+        let (mut made, mut applied) = (Vec::new(), Ok(0));
         if !self.dry_run {
-            plan.apply(&keystore, &caller)?;
+            applied = plan.apply(&keystore, &caller, &mut made);
         }
-        self.tell(global, &plan)
+        if let Err(error) = applied {
+            // What was made before stays, and its secrets are told now or never.
+            tell_made(&mut std::io::stdout().lock(), &made)?;
+            return Err(CommandError::from(error).about(&self.file));
+        }
+        self.tell(global, &plan, &made)
     }
 
-    fn tell(&self, global: &Global, plan: &Plan) -> Result<(), CommandError> {
+    fn tell(&self, global: &Global, plan: &Plan, made: &[Reply]) -> Result<(), CommandError> {
         if global.json {
             let step = |step: &Step| json!({"Does": name(step.kind()), "What": step.what(), "Account": step.account()});
             let steps: Vec<Value> = plan.steps().iter().map(step).collect();
-            return output::json(&json!({"Steps": steps, "Applied": !self.dry_run}));
+            return print_json_and_made(json!({"Steps": steps, "Applied": !self.dry_run}), made);
         }
         for step in plan.steps().iter().filter(|step| self.dry_run || step.kind() != StepKind::Unchanged) {
             output::line(&step.to_string())?;
         }
+        tell_made(&mut std::io::stdout().lock(), made)?;
         if plan.changes_nothing() {
             output::say("the keystore is already as the file describes it");
         }

@@ -11,7 +11,7 @@ use std::{
 use tempfile::NamedTempFile;
 use tokio::{runtime::Runtime, sync::watch};
 
-use super::{apply::read_seed, error::CommandError, exit::Exit};
+use super::{apply::read_seed, error::CommandError, exit::Exit, query::tell_made};
 use crate::{
     api::server::{Options, Server, ServerKey},
     keystore::{Keystore, NewKeystore},
@@ -36,8 +36,11 @@ impl InMemory {
     pub(super) fn make(&self) -> Result<Keystore, CommandError> {
         let keystore = Keystore::in_memory(self.new.clone(), Arc::new(SystemClock))?;
         if let Some((path, seed)) = &self.seed {
-            let applied =
-                seed.plan(&keystore).and_then(|plan| plan.apply(&keystore, &keystore.administrator()));
+            let mut made = Vec::new();
+            let plan = seed.plan(&keystore);
+            let applied = plan.and_then(|plan| plan.apply(&keystore, &keystore.administrator(), &mut made));
+            // Standard output belongs to the program that is run, or is read by one.
+            tell_made(&mut std::io::stderr().lock(), &made)?;
             applied.map_err(|error| CommandError::from(error).about(path))?;
         }
         Ok(keystore)

@@ -187,7 +187,7 @@ impl From<ObjectError> for CommandError {
 impl From<SeedError> for CommandError {
     fn from(error: SeedError) -> Self {
         let exit = match &error {
-            SeedError::Text { .. } | SeedError::Twice { .. } => Exit::Usage,
+            SeedError::Text { .. } | SeedError::Twice { .. } | SeedError::Unknown { .. } => Exit::Usage,
             SeedError::Call { source, .. } => ErrorClass::of_code(source.code()).into(),
             _ => Exit::Failed,
         };

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{error::CommandError, exit::Exit, explanation, global::Global, keyring::ContextArgs, output};
 use crate::{
     keystore::{Keystore, PastDecision},
-    kms::{About, Caller, Explanation, Question, Service, Supposed},
+    kms::{About, Caller, Explanation, OPERATIONS, Question, Service, Supposed},
     model::{Arn, KeyRef, ParseError},
     policy::{DecisionEffect, needs_key},
     services::s3::key_question,
@@ -119,6 +119,15 @@ impl Explain {
             _ => return Err(CommandError::usage(format!("the action `{action}` must be SERVICE:ACTION"))),
         }
         let of_kms = action.to_ascii_lowercase().starts_with("kms:");
+        if let Some(needed) = action.get(4..).filter(|_| of_kms).and_then(actions_of_operation) {
+            let first = needed.first().copied().unwrap_or_default();
+            return Err(CommandError::usage(format!("`{action}` is an operation and no action")).hint(
+                format!(
+                    "it needs {}: ask about each, such as `keystead explain {first}`",
+                    needed.join(" and ")
+                ),
+            ));
+        }
         let on = match (&self.resource, &self.key) {
             (Some(resource), _) => About::Resource(resource.0.clone()),
             (None, Some(key)) => About::Key(key.clone()),
@@ -159,6 +168,14 @@ impl Explain {
         }
         Ok(explanation)
     }
+}
+
+/// The actions that a KMS operation needs in place of one with its own name.
+fn actions_of_operation(name: &str) -> Option<Vec<&'static str>> {
+    let row = OPERATIONS.iter().find(|row| row.name.eq_ignore_ascii_case(name))?;
+    let actions: Vec<&str> = row.pairs.iter().map(|pair| pair.action).collect();
+    let own = |action: &&str| action.get(4..).is_some_and(|action| action.eq_ignore_ascii_case(name));
+    (!actions.is_empty() && !actions.iter().any(own)).then_some(actions)
 }
 
 /// As `simulate` answers.

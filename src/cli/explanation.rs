@@ -66,7 +66,11 @@ fn render(trace: &Trace) -> String {
         page.line("");
         page.pair(pair);
     }
-    let near: Vec<&NearMiss> = trace.near_misses.iter().collect();
+    // A statement of another layer would change nothing alone.
+    let decides = |miss: &&NearMiss| {
+        trace.pairs.iter().any(|pair| pair.deciding == miss.check && pair.statement(miss).is_some())
+    };
+    let near: Vec<&NearMiss> = trace.near_misses.iter().filter(decides).collect();
     if !allowed && !near.is_empty() {
         page.line("");
         page.paragraph(LABEL_STYLE, "nearly allowed", "", 0);
@@ -92,6 +96,14 @@ fn verdict(trace: &Trace) -> String {
     let pair = trace.pairs.iter().find(denied).or_else(|| trace.pairs.last());
     let Some(pair) = pair else { return "nothing was asked".into() };
     let who = short(&pair.principal);
+    // What a service does with a key is another pair than what was asked of the service.
+    let asked = trace.pairs.first().filter(|first| !is_key(&first.resource) && is_key(&pair.resource));
+    let may_not = match asked {
+        Some(asked) => {
+            format!("{who} may not call {}: it needs {} on the key too, and", asked.action, pair.action)
+        }
+        None => format!("{who} may not call {}:", pair.action),
+    };
     let why = match pair.effect {
         DecisionEffect::Allowed => format!("{who} may call {}: {}", pair.action, allowing(pair)),
         DecisionEffect::ExplicitDeny => {
@@ -99,11 +111,9 @@ fn verdict(trace: &Trace) -> String {
                 check.statements.iter().find(|one| one.applies && one.effect == Effect::Deny)
             });
             let statement = found.map_or_else(|| "a Deny".into(), StatementTrace::name);
-            format!("{who} may not call {}: {statement} denies it, and no Allow outweighs that", pair.action)
+            format!("{may_not} {statement} denies it, and no Allow outweighs that")
         }
-        DecisionEffect::ImplicitDeny => {
-            format!("{who} may not call {}: {}", pair.action, missing(pair))
-        }
+        DecisionEffect::ImplicitDeny => format!("{may_not} {}", missing(pair)),
     };
     format!("{why}.")
 }
@@ -142,6 +152,10 @@ fn is_key(resource: &str) -> bool {
     resource.starts_with("arn:aws:kms:") && resource.contains(":key/")
 }
 
+fn is_role(resource: &str) -> bool {
+    resource.starts_with("arn:aws:iam:") && resource.contains(":role/")
+}
+
 /// A layer's name as people say it.
 fn layer(check: CheckType, pair: &PairTrace) -> &'static str {
     match check {
@@ -149,6 +163,7 @@ fn layer(check: CheckType, pair: &PairTrace) -> &'static str {
         CheckType::ResourceControlPolicy => "resource control policies",
         CheckType::VpcEndpoint => "VPC endpoint policy",
         CheckType::Resource if is_key(&pair.resource) => "key policy",
+        CheckType::Resource if is_role(&pair.resource) => "trust policy",
         CheckType::Resource => "resource policy",
         CheckType::Principal => "identity policies",
         CheckType::PermissionsBoundary => "permissions boundary",
@@ -327,7 +342,9 @@ fn place_of(check: CheckType, level: usize) -> String {
         CheckType::ServiceControlPolicy => format!("to a service control policy of level {}:", level + 1),
         CheckType::ResourceControlPolicy => format!("to a resource control policy of level {}:", level + 1),
         CheckType::VpcEndpoint => "to the VPC endpoint policy:".into(),
-        CheckType::Resource => "to the resource's own policy (of a key: the key policy):".into(),
+        CheckType::Resource => {
+            "to the resource's own policy (a key's key policy, a role's trust policy):".into()
+        }
         CheckType::Principal => "to an identity policy of the caller:".into(),
         CheckType::PermissionsBoundary => "to the caller's permissions boundary:".into(),
         CheckType::Session => "to the session policy, when the session is made:".into(),
@@ -345,9 +362,23 @@ fn failure(one: &StatementTrace, element: FailedElement, pair: &PairTrace) -> St
     match element {
         FailedElement::Principal => wants("Principal", one.principals.as_ref(), &pair.principal),
         FailedElement::Action => wants("Action", one.actions.as_ref(), &pair.action),
-        FailedElement::Resource => wants("Resource", one.resources.as_ref(), &pair.resource),
+        FailedElement::Resource => match one.resources.as_ref().filter(|listed| !listed.not) {
+            Some(listed) => {
+                let (patterns, actual) = without_the_same_beginning(&listed.patterns, &pair.resource);
+                format!("Resource is {}, not `{actual}`", quoted(patterns.iter()))
+            }
+            None => wants("Resource", one.resources.as_ref(), &pair.resource),
+        },
         FailedElement::Condition(number) => one.conditions.get(number).map_or_else(String::new, comparison),
     }
+}
+
+/// ARNs that are the same up to the account say what differs in what follows; whole, two of them do not fit in a line.
+fn without_the_same_beginning(patterns: &[String], actual: &str) -> (Vec<String>, String) {
+    let beginning = actual.strip_suffix(short(actual)).filter(|beginning| !beginning.is_empty());
+    let rest_of = |arn: &str| arn.strip_prefix(beginning?).map(|rest| format!("…:{rest}"));
+    let rests: Option<Vec<String>> = patterns.iter().map(|pattern| rest_of(pattern)).collect();
+    rests.zip(rest_of(actual)).unwrap_or_else(|| (patterns.to_vec(), actual.to_owned()))
 }
 
 fn comparison(condition: &ConditionTrace) -> String {

@@ -16,7 +16,7 @@ use super::{error::CommandError, exit::Exit, explanation, output};
 use crate::{
     keystore::{Keystore, Unsealer},
     kms::{Caller, Explanation},
-    model::VpcEndpointId,
+    model::{ErrorCode, VpcEndpointId},
     policy::DecisionEffect,
     secret::SecretBytes,
 };
@@ -133,10 +133,10 @@ impl Global {
         let caller = match self.caller()? {
             None => keystore.administrator(),
             // Whether there is such a caller is the door's question, so that the answer is recorded.
-            Some(name) => match name.parse() {
-                Ok(access_key) => keystore.sts().caller(&access_key)?,
-                Err(_) => Caller::parse(&name, &keystore.settings()?.account)?,
-            },
+            Some(name) => keystore.named_caller(&name).map_err(|error| match error.code() {
+                ErrorCode::Validation => CommandError::usage(error.message()),
+                _ => error.into(),
+            })?,
         };
         let caller = match &self.vpc_endpoint {
             Some(id) => caller.through_vpc_endpoint(id.clone()),

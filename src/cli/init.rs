@@ -10,12 +10,14 @@ use super::{
     exit::Exit,
     global::{Global, holder},
     output,
+    query::{print_json_and_made, tell_made},
 };
 use crate::{
     crypto::random::{Random, SystemRandom},
     keystore::{ADMINISTRATOR, Keystore, NewKeystore, Seal},
     lab::seed::Seed,
     model::{AccountId, Region},
+    services::query::Reply,
 };
 
 /// Make a keystore
@@ -35,7 +37,7 @@ pub(super) struct Init {
     /// The Region of all keys
     #[arg(long, default_value = "us-east-1", value_name = "REGION")]
     region: Region,
-    /// Make what this file describes: people, roles, buckets, keys and policies
+    /// Make what this file describes: people, roles, buckets, keys, grants and policies
     #[arg(long, value_name = "FILE.toml")]
     from: Option<PathBuf>,
 }
@@ -65,24 +67,38 @@ impl Init {
         };
         let new = NewKeystore { account: self.account.clone(), region: self.region.clone() };
         let keystore = Keystore::create(&directory, new, seal, &holder())?;
-        let made = match &seed {
-            Some(seed) => apply(seed, &keystore)?,
-            None => 0,
+        let mut secrets = Vec::new();
+        let applied = match (&seed, &self.from) {
+            (Some(seed), Some(file)) => apply(seed, file, &keystore, &mut secrets),
+            _ => Ok(0),
         };
-        self.tell(global, &keystore, made)
+        match applied {
+            Ok(made) => self.tell(global, &keystore, made, &secrets),
+            Err(error) => {
+                tell_made(&mut std::io::stdout().lock(), &secrets)?;
+                Err(error)
+            }
+        }
     }
 
-    fn tell(&self, global: &Global, keystore: &Keystore, made: usize) -> Result<(), CommandError> {
+    fn tell(
+        &self,
+        global: &Global,
+        keystore: &Keystore,
+        made: usize,
+        secrets: &[Reply],
+    ) -> Result<(), CommandError> {
         let path = keystore.path().unwrap_or(Path::new("")).display().to_string();
         if global.json {
-            return output::json(&serde_json::json!({
+            let facts = serde_json::json!({
                 "Keystore": path,
                 "Seal": keystore.seal(),
                 "Account": self.account,
                 "Region": self.region,
                 "Administrator": format!("user/{ADMINISTRATOR}"),
                 "Seeded": made,
-            }));
+            });
+            return print_json_and_made(facts, secrets);
         }
         output::facts(&[
             ("Keystore", path),
@@ -93,6 +109,7 @@ impl Init {
         if made > 0 {
             output::say(&format!("{made} calls made what the file describes"));
         }
+        tell_made(&mut std::io::stdout().lock(), secrets)?;
         if self.seal == SealKind::Keyfile {
             output::say(
                 "Keep a copy of the key file in a safe place: without it the keystore cannot be opened.",
@@ -103,10 +120,16 @@ impl Init {
 }
 
 /// Fills the new keystore. It stays when that fails half way: what is missing can be made with `apply`.
-fn apply(seed: &Seed, keystore: &Keystore) -> Result<usize, CommandError> {
-    let applied = seed.plan(keystore).and_then(|plan| plan.apply(keystore, &keystore.administrator()));
-    applied.map_err(|error| {
+fn apply(
+    seed: &Seed,
+    file: &Path,
+    keystore: &Keystore,
+    secrets: &mut Vec<Reply>,
+) -> Result<usize, CommandError> {
+    let plan = seed.plan(keystore);
+    plan.and_then(|plan| plan.apply(keystore, &keystore.administrator(), secrets)).map_err(|error| {
         CommandError::from(error)
+            .about(file)
             .hint("the keystore is made, and not all of what the file describes; mend the file and `keystead apply` it")
     })
 }

@@ -23,6 +23,7 @@ mod explain;
 mod explanation;
 mod folder;
 mod global;
+mod grant;
 mod iam;
 mod init;
 mod inspect;
@@ -91,6 +92,8 @@ enum Command {
     #[command(subcommand)]
     Alias(alias::Alias),
     #[command(subcommand)]
+    Grant(grant::Grant),
+    #[command(subcommand)]
     Iam(iam::Iam),
     #[command(subcommand)]
     Sts(sts::Sts),
@@ -145,6 +148,7 @@ impl Command {
             Self::Apply(command) => command.run(global),
             Self::Key(command) => command.run(global),
             Self::Alias(command) => command.run(global),
+            Self::Grant(command) => command.run(global),
             Self::Iam(command) => command.run(global),
             Self::Sts(command) => command.run(global),
             Self::Organizations(command) => command.run(global),

@@ -13,7 +13,7 @@ use super::{error::CommandError, global::Global, output};
 use crate::{
     keystore::Keystore,
     kms::Caller,
-    services::iam::{NamedSecret, OperationEntry, Parameter, Reply, Shape},
+    services::query::{NamedSecret, OperationEntry, Parameter, Reply, Shape},
 };
 
 /// One operation with its parameters.
@@ -58,7 +58,7 @@ impl Chosen {
         for (parameter, given) in &self.parameters {
             parameters.insert(parameter.name.into(), value_of(parameter, given)?);
         }
-        let reply = self.operation.call(keystore.iam(), caller, parameters)?;
+        let reply = self.operation.call(keystore.kms(), caller, parameters)?;
         if self.json { print_json(&reply) } else { print_words(&reply) }
     }
 }
@@ -110,23 +110,76 @@ fn print_json(reply: &Reply) -> Result<(), CommandError> {
     if reply.body == json!({}) && reply.secret.is_none() {
         return Ok(());
     }
-    let Some(secret) = &reply.secret else { return output::json(&reply.body) };
+    print_with_secrets(&with_place(reply), reply.secret.iter())
+}
+
+/// Prints JSON with credentials that were made on the way as its last member, `Secrets`, when there are any.
+pub(super) fn print_json_and_made(mut body: Value, made: &[Reply]) -> Result<(), CommandError> {
+    if !made.is_empty() {
+        let list = made.iter().map(with_place).collect();
+        body.as_object_mut().map(|members| members.insert("Secrets".into(), Value::Array(list)));
+    }
+    print_with_secrets(&body, made.iter().filter_map(|reply| reply.secret.as_ref()))
+}
+
+/// An answer with a mark where its secret goes.
+fn with_place(reply: &Reply) -> Value {
     let mut body = reply.body.clone();
-    if let Some(Value::Object(members)) = body.get_mut(reply.within) {
+    if let Some(secret) = &reply.secret
+        && let Some(Value::Object(members)) = body.get_mut(reply.within)
+    {
         members.insert(secret.name.into(), json!(PLACE_OF_SECRET));
     }
-    let text = serde_json::to_string_pretty(&body).map_err(std::io::Error::from)?;
-    let (before, after) = text.split_once(PLACE_OF_SECRET).unwrap_or((&text, ""));
-    let mut line = Zeroizing::new(Vec::with_capacity(text.len() + secret.secret.len() + 1));
-    line.extend_from_slice(before.as_bytes());
-    line.extend_from_slice(secret.secret.expose_secret());
-    line.extend_from_slice(after.as_bytes());
+    body
+}
+
+/// Prints JSON with these secrets at the last marks in it: whoever names things cannot make marks after them.
+fn print_with_secrets<'s>(
+    body: &Value,
+    secrets: impl Iterator<Item = &'s NamedSecret>,
+) -> Result<(), CommandError> {
+    let secrets: Vec<&NamedSecret> = secrets.collect();
+    let text = serde_json::to_string_pretty(body).map_err(std::io::Error::from)?;
+    let mut pieces: Vec<&str> = text.rsplitn(secrets.len() + 1, PLACE_OF_SECRET).collect();
+    pieces.reverse();
+    let length = text.len() + secrets.iter().map(|secret| secret.secret.len()).sum::<usize>() + 1;
+    let mut line = Zeroizing::new(Vec::with_capacity(length));
+    for (at, piece) in pieces.iter().enumerate() {
+        line.extend_from_slice(piece.as_bytes());
+        if let Some(secret) = secrets.get(at) {
+            line.extend_from_slice(secret.secret.expose_secret());
+        }
+    }
     line.push(b'\n');
     Ok(std::io::stdout().lock().write_all(&line)?)
 }
 
-/// Where in the JSON text a secret goes.
+/// A mark in JSON text where a secret goes.
 const PLACE_OF_SECRET: &str = "\u{fffc}";
+
+/// Tells credentials that were made on the way, whose they are and their secrets, which are shown this once.
+pub(super) fn tell_made(to: &mut impl Write, made: &[Reply]) -> std::io::Result<()> {
+    const NAMES: &[&str] = &["UserName", "AccessKeyId", "SerialNumber"];
+    const NAME_COLUMNS: usize = "Base32StringSeed".len();
+    for Reply { body, within, secret } in made {
+        let whole = body.get(within).unwrap_or(body);
+        for name in NAMES {
+            if let Some(value) = whole.get(name) {
+                writeln!(to, "{name:<NAME_COLUMNS$}  {}", words(value))?;
+            }
+        }
+        if let Some(secret) = secret {
+            write_secret(to, secret, NAME_COLUMNS)?;
+        }
+    }
+    if !made.is_empty() {
+        output::say(SHOWN_ONCE);
+    }
+    Ok(())
+}
+
+/// What is said after a secret.
+const SHOWN_ONCE: &str = "This is shown once and cannot be shown again: keep it in a safe place.";
 
 /// Lists as one name a line; a thing as labelled facts.
 fn print_words(reply: &Reply) -> Result<(), CommandError> {
@@ -154,14 +207,18 @@ fn print_words(reply: &Reply) -> Result<(), CommandError> {
 }
 
 fn print_secret(secret: &NamedSecret) -> Result<(), CommandError> {
-    let mut line = Zeroizing::new(Vec::with_capacity(secret.name.len() + secret.secret.len() + 3));
-    line.extend_from_slice(secret.name.as_bytes());
-    line.extend_from_slice(b"  ");
+    write_secret(&mut std::io::stdout().lock(), secret, 0)?;
+    output::say(SHOWN_ONCE);
+    Ok(())
+}
+
+fn write_secret(to: &mut impl Write, secret: &NamedSecret, columns: usize) -> std::io::Result<()> {
+    let name = format!("{:<columns$}  ", secret.name);
+    let mut line = Zeroizing::new(Vec::with_capacity(name.len() + secret.secret.len() + 1));
+    line.extend_from_slice(name.as_bytes());
     line.extend_from_slice(secret.secret.expose_secret());
     line.push(b'\n');
-    std::io::stdout().lock().write_all(&line)?;
-    output::say("This is shown once and cannot be shown again: keep it in a safe place.");
-    Ok(())
+    to.write_all(&line)
 }
 
 /// What a thing in a list is known by.

@@ -8,6 +8,10 @@ use crate::secret::SecretBytes;
 
 /// How many digits a code has (RFC 4226, section 5.3).
 const DIGITS: usize = 6;
+/// The shortest seed in bytes (RFC 4226, section 4, R6: 128 bits).
+pub const SEED_BYTES_MIN: usize = 16;
+/// The longest seed in bytes that is taken from outside: a block of HMAC-SHA-1, beyond which a key is hashed.
+pub const SEED_BYTES_MAX: usize = 64;
 
 /// Whether `code` is the one that a device with this seed shows in this time step.
 #[must_use]
@@ -19,6 +23,15 @@ pub fn is_code(seed: &SecretBytes, step: i64, code: &str) -> bool {
 #[must_use]
 pub fn shown(seed: &SecretBytes, step: u64) -> String {
     format!("{:0width$}", hotp(seed, step) % 1_000_000, width = DIGITS)
+}
+
+/// A seed as devices are told it: in base32, with or without padding. `None` when it is not one, or too short or long.
+#[must_use]
+pub fn seed_from_base32(text: &SecretBytes) -> Option<SecretBytes> {
+    let digits = text.expose_secret();
+    let end = digits.iter().rposition(|digit| *digit != b'=').map_or(0, |last| last + 1);
+    let seed = SecretBytes::new(data_encoding::BASE32_NOPAD.decode(digits.get(..end)?).ok()?);
+    (SEED_BYTES_MIN..=SEED_BYTES_MAX).contains(&seed.len()).then_some(seed)
 }
 
 /// The truncated value of RFC 4226, section 5.3, before it is cut to digits.
@@ -68,6 +81,24 @@ mod tests {
             let step = seconds / 30;
             assert_eq!(hotp(&seed(), u64::try_from(step).unwrap()) % 100_000_000, code, "{seconds}");
             assert!(is_code(&seed(), step, &format!("{:06}", code % 1_000_000)), "{seconds}");
+        }
+    }
+
+    #[test]
+    fn a_seed_is_read_as_devices_are_told_it() {
+        let read = |text: &str| seed_from_base32(&text.as_bytes().into());
+        // RFC 6238's seed.
+        let told = read("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap();
+        assert!(told.ct_eq(&seed()));
+        assert!(read("GEZDGNBVGY3TQOJQGEZDGNBVGY======").is_some(), "16 bytes with padding");
+        for bad in [
+            "",
+            "GEZDGNBVGY3TQOJQ",
+            "gezdgnbvgy3tqojqgezdgnbvgy3tqojq",
+            "0EZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ",
+            &"A".repeat(112),
+        ] {
+            assert!(read(bad).is_none(), "{bad}");
         }
     }
 

@@ -1,30 +1,46 @@
 //! The managed policies that AWS makes and everybody attaches: the ones of the services that exist here.
 //!
-//! Source: "AWS managed policy reference guide". `ReadOnlyAccess` and `IAMFullAccess` are cut down to the services of
-//! this program: what they say of others could not be tried here.
+//! Source: "AWS managed policy reference guide"; each text was compared with the version that its number names, as AWS
+//! published it. `ReadOnlyAccess` is cut down to the services of this program: what it says of others could not be tried.
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, LazyLock},
 };
 
-use super::{IdentityPolicy, ManagedPolicy, PolicyArn, UniqueId, UniqueIdKind};
-use crate::model::Timestamp;
+use super::{IdentityPolicy, ManagedPolicy, PolicyArn, UniqueId, UniqueIdKind, VersionId};
 
-/// Name, description and text of each.
-const POLICIES: &[(&str, &str, &str)] = &[
-    (
-        "AdministratorAccess",
-        "Provides full access to AWS services and resources.",
-        r#"{
+/// A managed policy as AWS published it.
+struct Published {
+    name: &'static str,
+    about: &'static str,
+    /// The number of its version.
+    version: u32,
+    created: &'static str,
+    /// When the version was made.
+    updated: &'static str,
+    text: &'static str,
+}
+
+const POLICIES: &[Published] = &[
+    Published {
+        name: "AdministratorAccess",
+        about: "Provides full access to AWS services and resources.",
+        version: 1,
+        created: "2015-02-06T18:39:46Z",
+        updated: "2015-02-06T18:39:46Z",
+        text: r#"{
   "Version": "2012-10-17",
   "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]
 }"#,
-    ),
-    (
-        "PowerUserAccess",
-        "Provides full access to AWS services and resources, but does not allow management of users and groups.",
-        r#"{
+    },
+    Published {
+        name: "PowerUserAccess",
+        about: "Provides full access to AWS services and resources, but does not allow management of users and groups.",
+        version: 12,
+        created: "2015-02-06T18:39:47Z",
+        updated: "2026-02-12T17:59:14Z",
+        text: r#"{
   "Version": "2012-10-17",
   "Statement": [
     {"Effect": "Allow", "NotAction": ["iam:*", "organizations:*", "account:*"], "Resource": "*"},
@@ -39,15 +55,17 @@ const POLICIES: &[(&str, &str, &str)] = &[
     }
   ]
 }"#,
-    ),
-    (
-        "ReadOnlyAccess",
-        "Provides read-only access to AWS services and resources.",
-        r#"{
+    },
+    Published {
+        name: "ReadOnlyAccess",
+        about: "Provides read-only access to AWS services and resources.",
+        version: 90,
+        created: "2015-02-06T18:39:48Z",
+        updated: "2022-07-29T19:19:00Z",
+        text: r#"{
   "Version": "2012-10-17",
   "Statement": [
     {
-      "Sid": "ReadOnlyActions",
       "Effect": "Allow",
       "Action": [
         "cloudtrail:Describe*", "cloudtrail:Get*", "cloudtrail:List*", "cloudtrail:LookupEvents",
@@ -61,11 +79,14 @@ const POLICIES: &[(&str, &str, &str)] = &[
     }
   ]
 }"#,
-    ),
-    (
-        "AWSKeyManagementServicePowerUser",
-        "Provides access to AWS Key Management Service (KMS).",
-        r#"{
+    },
+    Published {
+        name: "AWSKeyManagementServicePowerUser",
+        about: "Provides access to AWS Key Management Service (KMS).",
+        version: 2,
+        created: "2015-02-06T18:40:40Z",
+        updated: "2017-03-07T00:55:11Z",
+        text: r#"{
   "Version": "2012-10-17",
   "Statement": [
     {
@@ -78,11 +99,14 @@ const POLICIES: &[(&str, &str, &str)] = &[
     }
   ]
 }"#,
-    ),
-    (
-        "IAMFullAccess",
-        "Provides full access to IAM via the AWS Management Console.",
-        r#"{
+    },
+    Published {
+        name: "IAMFullAccess",
+        about: "Provides full access to IAM via the AWS Management Console.",
+        version: 2,
+        created: "2015-02-06T18:40:38Z",
+        updated: "2019-06-21T19:40:00Z",
+        text: r#"{
   "Version": "2012-10-17",
   "Statement": [
     {
@@ -97,11 +121,14 @@ const POLICIES: &[(&str, &str, &str)] = &[
     }
   ]
 }"#,
-    ),
-    (
-        "IAMReadOnlyAccess",
-        "Provides read only access to IAM via the AWS Management Console.",
-        r#"{
+    },
+    Published {
+        name: "IAMReadOnlyAccess",
+        about: "Provides read only access to IAM via the AWS Management Console.",
+        version: 4,
+        created: "2015-02-06T18:40:39Z",
+        updated: "2018-01-25T19:11:27Z",
+        text: r#"{
   "Version": "2012-10-17",
   "Statement": [
     {
@@ -114,19 +141,25 @@ const POLICIES: &[(&str, &str, &str)] = &[
     }
   ]
 }"#,
-    ),
-    (
-        "AmazonS3FullAccess",
-        "Provides full access to all buckets via the AWS Management Console.",
-        r#"{
+    },
+    Published {
+        name: "AmazonS3FullAccess",
+        about: "Provides full access to all buckets via the AWS Management Console.",
+        version: 2,
+        created: "2015-02-06T18:40:58Z",
+        updated: "2021-09-27T20:16:37Z",
+        text: r#"{
   "Version": "2012-10-17",
   "Statement": [{"Effect": "Allow", "Action": ["s3:*", "s3-object-lambda:*"], "Resource": "*"}]
 }"#,
-    ),
-    (
-        "AmazonS3ReadOnlyAccess",
-        "Provides read only access to all buckets via the AWS Management Console.",
-        r#"{
+    },
+    Published {
+        name: "AmazonS3ReadOnlyAccess",
+        about: "Provides read only access to all buckets via the AWS Management Console.",
+        version: 3,
+        created: "2015-02-06T18:40:59Z",
+        updated: "2023-08-10T21:31:39Z",
+        text: r#"{
   "Version": "2012-10-17",
   "Statement": [
     {
@@ -138,19 +171,21 @@ const POLICIES: &[(&str, &str, &str)] = &[
     }
   ]
 }"#,
-    ),
+    },
 ];
 
 static MANAGED: LazyLock<BTreeMap<PolicyArn, Arc<ManagedPolicy>>> = LazyLock::new(|| {
-    let parsed = POLICIES.iter().enumerate().filter_map(|(number, (name, description, text))| {
-        let arn = PolicyArn::new(None, super::IamPath::default(), name.parse().ok()?);
-        let document = IdentityPolicy::try_from((*text).to_owned()).ok()?;
+    let parsed = POLICIES.iter().enumerate().filter_map(|(number, published)| {
+        let arn = PolicyArn::new(None, super::IamPath::default(), published.name.parse().ok()?);
+        let document = IdentityPolicy::try_from(published.text.to_owned()).ok()?;
         // Their ids are the same in every keystore, as at AWS they are the same in every account.
         let mut bytes = [0; 17];
         bytes[16] = u8::try_from(number).ok()?;
         let id = UniqueId::from_random(UniqueIdKind::ManagedPolicy, bytes);
-        let mut policy = ManagedPolicy::new(arn.clone(), id, Timestamp::default(), document);
-        policy.description = (*description).into();
+        let (created, updated) = (published.created.parse().ok()?, published.updated.parse().ok()?);
+        let policy = ManagedPolicy::new(arn.clone(), id, created, document);
+        let mut policy = policy.at_version(VersionId::from_number(published.version), updated);
+        policy.description = published.about.into();
         Some((arn, Arc::new(policy)))
     });
     parsed.collect()
@@ -180,9 +215,10 @@ mod tests {
     #[test]
     fn each_of_them_parses_and_is_found_by_its_arn() {
         assert_eq!(AwsManagedPolicies::all().count(), POLICIES.len());
-        for (name, _, text) in POLICIES {
+        for Published { name, version, text, .. } in POLICIES {
             let arn = format!("arn:aws:iam::aws:policy/{name}").parse().unwrap();
-            assert_eq!(AwsManagedPolicies::find(&arn).unwrap().default_version().document.text(), *text);
+            let in_force = AwsManagedPolicies::find(&arn).unwrap().default_version();
+            assert_eq!((in_force.document.text(), in_force.id.to_string()), (*text, format!("v{version}")));
         }
         let mine = "arn:aws:iam::111122223333:policy/AdministratorAccess".parse().unwrap();
         assert!(AwsManagedPolicies::find(&mine).is_none());

@@ -99,6 +99,11 @@ impl VersionId {
     /// The version that a policy is made with.
     pub const FIRST: Self = Self(1);
 
+    /// The version of this number.
+    pub(super) const fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+
     fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
@@ -185,6 +190,14 @@ impl ManagedPolicy {
             others: Vec::new(),
             latest: VersionId::FIRST,
         }
+    }
+
+    /// The same, whose one version has this number and was made at this time: AWS deletes the older ones of its own.
+    pub(super) fn at_version(mut self, id: VersionId, updated: Timestamp) -> Self {
+        self.updated = updated;
+        self.latest = id;
+        self.default = PolicyVersion { id, created: updated, ..self.default };
+        self
     }
 
     /// The version in force.

@@ -143,6 +143,19 @@ impl MfaAssignment {
         Some(Self { user, enabled: now, drift, last_step: here.saturating_add(drift) })
     }
 
+    /// The steps of two codes in a row that enable a device whose clock goes right.
+    #[must_use]
+    pub fn enabling_steps(now: Timestamp) -> [i64; 2] {
+        [step(now).saturating_sub(1), step(now)]
+    }
+
+    /// The step whose code the device's owner types next, if one of about now was not taken yet.
+    #[must_use]
+    pub fn next_step(&self, now: Timestamp) -> Option<i64> {
+        let here = step(now).saturating_add(self.drift);
+        [here, here.saturating_add(STEPS_AROUND)].into_iter().find(|step| *step > self.last_step)
+    }
+
     /// The same device of the same user under another name.
     #[must_use]
     pub fn of_renamed(&self, name: UserName) -> Self {
@@ -203,6 +216,12 @@ mod tests {
         assert!(!device.take(at(1001), code(1001)), "a second time");
         assert!(!device.take(at(1003), code(1005)) && !device.take(at(1005), code(1003)), "two steps away");
         assert!(device.take(at(1006), code(1005)), "one step late");
+        // What is to be typed next is always taken.
+        assert_eq!(device.next_step(at(1007)), Some(1007));
+        assert!(device.take(at(1007), code(1007)));
+        assert_eq!(device.next_step(at(1007)), Some(1008));
+        assert!(device.take(at(1007), code(1008)));
+        assert_eq!(device.next_step(at(1007)), None);
         // A device whose clock is ten steps ahead.
         let mut ahead = MfaAssignment::by_two_codes(None, at(1000), shows([1009, 1010])).unwrap();
         assert!(ahead.take(at(1005), code(1015)));

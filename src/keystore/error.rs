@@ -171,6 +171,11 @@ impl KeystoreError {
             Self::DecisionChanged(_) => "the record itself still says who was denied what".into(),
             Self::NoPassphrase(_) => "use a terminal, `--passphrase-file FILE` or `--passphrase-fd N`".into(),
             Self::Storage(StorageError::NewerFormat { .. }) => "use a newer keystead".into(),
+            Self::Storage(StorageError::OlderFormat { .. }) => {
+                "nothing was changed; open it with the keystead that made it, decrypt what is sealed under its keys, and \
+                 make a new keystore with `keystead init --from FILE.toml`"
+                    .into()
+            }
             Self::Torn(_) => {
                 return vec![
                     "nothing was changed; put the newer database back, or restore the whole directory from one backup".into(),

@@ -122,6 +122,20 @@ impl Call<'_> {
         Ok(self.credentials.new_mfa_seed(serial, self.random)?)
     }
 
+    /// A secret that was given, under wrap.
+    pub(crate) fn wrap_given(
+        &mut self,
+        of: SecretOf<'_>,
+        secret: &SecretBytes,
+    ) -> Result<Vec<u8>, CallError> {
+        Ok(self.credentials.wrap(of, secret, self.random)?)
+    }
+
+    /// What this device shows in a time step.
+    pub(crate) fn mfa_code(&self, device: &MfaDevice, step: i64) -> Result<String, CallError> {
+        self.credentials.mfa_code(device, step)
+    }
+
     /// Whether `code` is what this device shows in a time step.
     pub(crate) fn is_mfa_code(&self, device: &MfaDevice, step: i64, code: &str) -> bool {
         self.credentials.is_mfa_code(device, step, code)
@@ -400,6 +414,17 @@ impl Call<'_> {
         subject: Option<&PrincipalFacts>,
         fill: impl FnOnce(&mut ConditionContext),
     ) -> Result<Authorized<A>, CallError> {
+        self.judge_on_role(A::NAME, role, subject, fill)?.permit()
+    }
+
+    /// Decides whether the caller may do `action`, by which this role is assumed.
+    pub(super) fn judge_on_role(
+        &self,
+        action: &str,
+        role: &Role,
+        subject: Option<&PrincipalFacts>,
+        fill: impl FnOnce(&mut ConditionContext),
+    ) -> Result<Judged, CallError> {
         let arn: Arn = role.arn().as_str().parse()?;
         let resource = Resource::of_arn(&arn, Some(role.account.clone()));
         let mut context = conditions::global(self);
@@ -407,7 +432,7 @@ impl Call<'_> {
         context.resource_tags(&resource, role.tags.iter());
         fill(&mut context);
         let facts = subject.unwrap_or_else(|| self.authenticated.facts());
-        self.judge(A::NAME, &resource, &context, RuledBy::Role(role, facts)).permit()
+        Ok(self.judge(action, &resource, &context, RuledBy::Role(role, facts)))
     }
 
     /// Refuses principals of other accounts than the keystore's own: what concerns the keystore as a whole is not theirs.

@@ -191,15 +191,7 @@ impl Caller {
     ///
     /// When the text names no principal.
     pub fn parse(text: &str, account: &AccountId) -> Result<Self, ParseError> {
-        let arn: PrincipalArn = if text.starts_with("arn:") {
-            text.parse()?
-        } else {
-            format!("arn:aws:iam::{account}:{text}").parse().map_err(|_| {
-                ParseError::new(format!(
-                    "`{text}` names nobody: write `user/NAME`, `role/NAME`, `root` or an ARN"
-                ))
-            })?
-        };
+        let arn = PrincipalArn::named(text, account)?;
         Ok(Self::local(match (arn.kind(), arn.role_name()) {
             (crate::model::PrincipalKind::Role, Some(role)) => {
                 PrincipalArn::assumed_role(arn.account(), role, DIRECT_SESSION)

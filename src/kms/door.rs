@@ -200,8 +200,9 @@ impl Door {
             witness: Witness::new(true),
             supposed: Some(&question.supposed),
         };
-        question.ask(&mut call)?;
-        let trace = call.witness.trace().ok_or_else(|| CallError::internal("nothing was decided"))?;
+        let note = question.ask(&mut call)?;
+        let mut trace = call.witness.trace().ok_or_else(|| CallError::internal("nothing was decided"))?;
+        trace.notes.extend(note);
         Ok(Explanation { decision_id: None, time: now, event_name: None, trace })
     }
 

@@ -140,7 +140,8 @@ fn denying_statement(trace: &Trace) -> Option<String> {
 
 /// The Allow that failed on nothing but a condition.
 fn missed_condition(trace: &Trace) -> Option<String> {
-    trace.near_misses.iter().find_map(|miss| {
+    // A statement of another layer would change nothing alone.
+    trace.near_misses.iter().filter(|miss| miss.check == trace.deciding).find_map(|miss| {
         let condition = condition_of(trace, miss)?;
         Some(format!(
             "{} of {} would allow it, but {}",

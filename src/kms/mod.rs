@@ -75,6 +75,7 @@ pub use rotation::{
     ON_DEMAND_ROTATIONS_MAX, ROTATION_PERIOD_DEFAULT, ROTATION_PERIOD_MAX, ROTATION_PERIOD_MIN,
     RotateKeyOnDemand, RotationEntry,
 };
+pub use secrets::ACCESS_KEY_SECRET_CHARS;
 pub use state::{
     CancelKeyDeletion, DisableKey, EnableKey, PENDING_WINDOW_MAX, PENDING_WINDOW_MIN, ScheduleKeyDeletion,
     ScheduledDeletion,

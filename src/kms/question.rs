@@ -8,6 +8,7 @@ use super::{
     conditions::{self, KeyConditions},
 };
 use crate::{
+    iam::{Identity, Role},
     model::{AccountId, Arn, EncryptionContext, KeyRef, Timestamp},
     policy::ConditionContext,
 };
@@ -53,18 +54,30 @@ impl Question {
         OperationRow::asking(&self.action, subject)
     }
 
-    /// Asks it. What comes out stands with the call's witness.
-    pub(super) fn ask(&self, call: &mut Call<'_>) -> Result<(), CallError> {
+    /// Asks it. What comes out stands with the call's witness; answered is what no policy says and the call would meet.
+    pub(super) fn ask(&self, call: &mut Call<'_>) -> Result<Option<String>, CallError> {
         match &self.on {
             About::Key(name) => {
                 let named = call.resolve_for(&self.action, name)?;
                 let conditions = KeyConditions::of_action(&self.action, &self.encryption_context);
                 let _seen = call.judge_key(&self.action, &named, &conditions);
+                let refused = self.row().and_then(|_| call.require_state(&named.key).err());
+                return Ok(refused.map(|error| {
+                    let (state, code) = (named.key.state, error.code());
+                    format!("Policies are one thing, the key's state another: it is {state}, and whoever is allowed this is \
+                             answered {code}.")
+                }));
             }
-            About::Resource(arn) => {
-                let owner = owner_of(call, arn);
-                let _seen = call.judge_on(&self.action, arn, owner, |_| ());
-            }
+            About::Resource(arn) => match role_of(call, arn).filter(|_| assumes_role(&self.action)) {
+                // The role's trust policy is what has the say there.
+                Some(role) => {
+                    let _seen = call.judge_on_role(&self.action, &role, None, |_| ())?;
+                }
+                None => {
+                    let owner = owner_of(call, arn);
+                    let _seen = call.judge_on(&self.action, arn, owner, |_| ());
+                }
+            },
             About::Nothing => {
                 let creates_key = self.action.eq_ignore_ascii_case("kms:CreateKey");
                 let _seen = call.judge_any(&self.action, |context| {
@@ -75,7 +88,22 @@ impl Question {
                 });
             }
         }
-        Ok(())
+        Ok(None)
+    }
+}
+
+/// Whether an action is one by which a principal takes on a role.
+fn assumes_role(action: &str) -> bool {
+    ["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]
+        .iter()
+        .any(|one| one.eq_ignore_ascii_case(action))
+}
+
+/// The role that an ARN names.
+fn role_of(call: &Call<'_>, arn: &Arn) -> Option<Role> {
+    match call.world().identity(&arn.to_string().parse().ok()?)? {
+        Identity::Role(role) => Some(Role::clone(&role)),
+        Identity::User(_) => None,
     }
 }
 

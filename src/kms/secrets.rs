@@ -57,6 +57,8 @@ impl SecretOf<'_> {
     }
 }
 
+/// The length of an access key's secret in characters, as AWS makes them.
+pub const ACCESS_KEY_SECRET_CHARS: usize = 40;
 /// Random bytes in an access key's secret: 40 characters of base64.
 const ACCESS_KEY_SECRET_BYTES: usize = 30;
 /// Random bytes in an MFA device's seed: 64 characters of base32, as AWS gives.
@@ -91,6 +93,13 @@ impl Credentials {
     pub(crate) fn is_mfa_code(&self, device: &MfaDevice, step: i64, code: &str) -> bool {
         let seed = self.unwrap(SecretOf::MfaDevice(&device.serial), &device.wrapped);
         seed.is_ok_and(|seed| totp::is_code(&seed, step, code))
+    }
+
+    /// What this device shows in a time step.
+    pub(crate) fn mfa_code(&self, device: &MfaDevice, step: i64) -> Result<String, CallError> {
+        let seed = self.unwrap(SecretOf::MfaDevice(&device.serial), &device.wrapped);
+        let shown = seed.ok().zip(u64::try_from(step).ok()).map(|(seed, step)| totp::shown(&seed, step));
+        shown.ok_or_else(|| CallError::internal(format!("the seed of {} does not unwrap", device.serial)))
     }
 
     /// Wraps a secret.

@@ -75,6 +75,22 @@ impl PrincipalArn {
         Self { arn: Arn::from_trusted(text), account: account.clone(), kind_and_name: (kind, prefix.len()) }
     }
 
+    /// The principal as a person names it: `user/alice`, `role/ops` or `root` of `account`, or an ARN.
+    ///
+    /// # Errors
+    ///
+    /// When the text names no principal.
+    pub fn named(text: &str, account: &AccountId) -> Result<Self, ParseError> {
+        if text.starts_with("arn:") {
+            return text.parse();
+        }
+        format!("arn:aws:iam::{account}:{text}").parse().map_err(|_| {
+            ParseError::new(format!(
+                "`{text}` names nobody: write `user/NAME`, `role/NAME`, `root` or an ARN"
+            ))
+        })
+    }
+
     /// The ARN.
     #[must_use]
     pub fn as_str(&self) -> &str {

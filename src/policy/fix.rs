@@ -164,7 +164,7 @@ fn request_change(request: &Request<'_>, condition: &ConditionTrace) -> Option<F
         .is_some_and(|one| one.takes_encryption_context() || one == GrantOperation::CreateGrant);
     let of_key = request.resource.kind() == ResourceKind::Key;
     let free = match lower.as_str() {
-        "aws:multifactorauthpresent" | "aws:securetransport" => true,
+        "aws:multifactorauthpresent" | "aws:securetransport" | "sts:externalid" => true,
         // Where it is missing, a service or an endpoint keeps it away.
         "aws:sourceip" => condition.actual != Actual::Missing,
         "kms:viaservice" => of_key,

@@ -5,6 +5,7 @@ pub mod cloudtrail;
 pub mod ec2;
 pub mod iam;
 pub mod organizations;
+pub mod query;
 pub mod s3;
 pub mod sts;
 #[cfg(feature = "tls")]

@@ -106,6 +106,14 @@ pub enum StorageError {
         /// The newest format that is known here.
         known: u32,
     },
+    /// The file was written by an earlier version of this program, whose rows mean something else.
+    #[error("the keystore has format {found}, and this version reads format {known} alone")]
+    OlderFormat {
+        /// The file's format.
+        found: u32,
+        /// The format that is read here.
+        known: u32,
+    },
     /// The file is something else.
     #[error("this is not a keystore's database: {detail}")]
     NotAKeystore {

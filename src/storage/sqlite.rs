@@ -31,8 +31,9 @@ use crate::{
 
 /// SQLite's `application_id` of a keystore's database: `KSTD`.
 pub const APPLICATION_ID: u32 = 0x4b53_5444;
-/// The database's format, kept in SQLite's `user_version`.
-pub const FORMAT_VERSION: u32 = 1;
+/// The database's format, kept in SQLite's `user_version`. 1 knew neither grants nor sessions, and its identities had no
+/// unique ids.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// The file is for its owner alone.
 const FILE_MODE: u32 = 0o600;
@@ -101,9 +102,7 @@ impl SqliteStorage {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         configure(&connection)?;
         let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if found > FORMAT_VERSION {
-            return Err(StorageError::NewerFormat { found, known: FORMAT_VERSION });
-        }
+        check_format(found)?;
         check_schema(&connection)?;
         let verdict: String = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
         if verdict != "ok" {
@@ -351,11 +350,7 @@ fn inspect(path: &Path) -> Result<(), StorageError> {
     if number(68) != APPLICATION_ID {
         return Err(StorageError::NotAKeystore { detail: "it is another program's SQLite database".into() });
     }
-    match number(60) {
-        FORMAT_VERSION => {}
-        0 => return Err(StorageError::Damaged { detail: "it has no format version".into() }),
-        found => return Err(StorageError::NewerFormat { found, known: FORMAT_VERSION }),
-    }
+    check_format(number(60))?;
     if header.get(18..20) != Some(&[2, 2]) {
         return Err(StorageError::Damaged { detail: "it is not in write-ahead mode".into() });
     }
@@ -388,6 +383,16 @@ fn configure(connection: &Connection) -> Result<(), StorageError> {
         connection.pragma(None, name, value, |_| Ok(()))?;
     }
     Ok(())
+}
+
+/// There is one format that this program reads and writes.
+fn check_format(found: u32) -> Result<(), StorageError> {
+    match found {
+        FORMAT_VERSION => Ok(()),
+        0 => Err(StorageError::Damaged { detail: "it has no format version".into() }),
+        found if found < FORMAT_VERSION => Err(StorageError::OlderFormat { found, known: FORMAT_VERSION }),
+        found => Err(StorageError::NewerFormat { found, known: FORMAT_VERSION }),
+    }
 }
 
 fn check_schema(connection: &Connection) -> Result<(), StorageError> {

@@ -217,15 +217,20 @@ fn a_changed_schema_is_refused() {
 }
 
 #[test]
-fn a_newer_or_foreign_file_is_refused_and_not_written() {
-    for (sql, newer) in [("PRAGMA user_version = 2", true), ("PRAGMA application_id = 7", false)] {
+fn a_newer_older_or_foreign_file_is_refused_and_not_written() {
+    for (sql, what) in [
+        ("PRAGMA user_version = 3", "newer"),
+        ("PRAGMA user_version = 1", "older"),
+        ("PRAGMA application_id = 7", "foreign"),
+    ] {
         let place = tempfile::tempdir().unwrap();
         filled(&place);
         edit(&place, sql);
         let before = fs::read(database(&place)).unwrap();
         match reopen(&place).unwrap_err() {
-            StorageError::NewerFormat { found: 2, known: 1 } if newer => {}
-            StorageError::NotAKeystore { .. } if !newer => {}
+            StorageError::NewerFormat { found: 3, known: 2 } if what == "newer" => {}
+            StorageError::OlderFormat { found: 1, known: 2 } if what == "older" => {}
+            StorageError::NotAKeystore { .. } if what == "foreign" => {}
             other => panic!("{sql}: {other}"),
         }
         assert_eq!(fs::read(database(&place)).unwrap(), before);

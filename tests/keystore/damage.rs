@@ -87,16 +87,27 @@ fn a_log_cut_off_or_edited_anywhere_is_refused() {
 }
 
 #[test]
-fn a_newer_format_asks_for_a_newer_program() {
+fn a_newer_format_asks_for_a_newer_program_and_an_older_one_for_the_program_that_made_it() {
     let (place, whole, rows) = closed();
-    let mut bytes = whole[&place.database()].clone();
     // "The Database Header" (SQLite file format): the user version, big endian, at 60.
-    bytes[63] += 1;
-    fs::write(place.database(), &bytes).unwrap();
-    let error = refused(place.open());
-    assert!(matches!(error, KeystoreError::Storage(StorageError::NewerFormat { .. })), "{error}");
-    assert!(error.hints()[0].contains("newer"), "{:?}", error.hints());
-    assert!(open_changed(&place, &whole, &place.database(), bytes, &rows));
+    let version = whole[&place.database()][63];
+    for (other, words) in [(version + 1, "use a newer keystead"), (version - 1, "the keystead that made it")]
+    {
+        let mut bytes = whole[&place.database()].clone();
+        bytes[63] = other;
+        fs::write(place.database(), &bytes).unwrap();
+        let error = refused(place.open());
+        let KeystoreError::Storage(
+            StorageError::NewerFormat { found, .. } | StorageError::OlderFormat { found, .. },
+        ) = &error
+        else {
+            panic!("{error}")
+        };
+        assert_eq!(*found, u32::from(other));
+        assert!(error.hints()[0].contains(words), "{:?}", error.hints());
+        assert!(open_changed(&place, &whole, &place.database(), bytes, &rows));
+        place.restore(&whole);
+    }
 }
 
 #[test]

@@ -6,9 +6,10 @@ use serde_json::{Map, Value, json};
 use super::{QueryService, form::Form, xml};
 use crate::{
     api::error::{Protocol, WireError},
-    kms::Caller,
+    kms::{Caller, Kms},
     services::{
-        iam::{self, Iam, OperationEntry, Parameter, Reply, Shape},
+        iam,
+        query::{OperationEntry, Parameter, Reply, Shape},
         sts,
     },
 };
@@ -31,7 +32,7 @@ pub fn find(service: QueryService, action: &str) -> Option<&'static OperationEnt
 pub fn call(
     service: QueryService,
     entry: &OperationEntry,
-    iam: Iam<'_>,
+    door: Kms<'_>,
     caller: &Caller,
     form: &Form,
     request_id: &str,
@@ -43,7 +44,7 @@ pub fn call(
         }
     }
     let reply =
-        entry.call(iam, caller, parameters).map_err(|error| WireError::of_call(&error, Protocol::Query))?;
+        entry.call(door, caller, parameters).map_err(|error| WireError::of_call(&error, Protocol::Query))?;
     Ok(xml::answer(service.namespace(), entry.name, &result(reply), request_id))
 }
 
@@ -129,7 +130,7 @@ mod tests {
         let action = form.get("Action").unwrap();
         let of = |service| Some((service, find(service, action)?));
         let (service, entry) = of(QueryService::Iam).or_else(|| of(QueryService::Sts)).unwrap();
-        call(service, entry, lab.keystore().iam(), caller, &form, "the-id")
+        call(service, entry, lab.keystore().kms(), caller, &form, "the-id")
     }
 
     #[test]

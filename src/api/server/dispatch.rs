@@ -192,7 +192,7 @@ async fn call(
             // These are rare, and wait for their record on a thread that may.
             let answered = tokio::task::spawn_blocking(move || {
                 let entry = operations::find(service, &action)?;
-                Some(operations::call(service, entry, keystore.iam(), &caller, &form, &request_id))
+                Some(operations::call(service, entry, keystore.kms(), &caller, &form, &request_id))
             });
             match answered.await {
                 Ok(Some(answer)) => answer.map(Bytes::from),

@@ -16,8 +16,15 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
+    crypto::totp,
+    iam::{AccessKeyId, MfaAssignment},
     kms::{CreateKey, DescribeKey, DisableKey, ListKeys},
-    model::{ErrorCode, KeyArn},
+    model::{ErrorCode, KeyArn, Tags},
+    secret::SecretBytes,
+    services::{
+        iam::{CreateVirtualMfaDevice, GiveAccessKey, GiveMfaDevice, ShowMfaCode},
+        sts::GetSessionToken,
+    },
     storage::StorageError,
 };
 
@@ -293,4 +300,52 @@ fn a_keystore_whose_making_was_cut_short_has_its_administrator_at_the_next_openi
         create_key(&keystore).unwrap();
         assert_eq!(names(&keystore).iter().filter(|name| *name == "CreateUser").count(), 1);
     }
+}
+
+#[test]
+fn every_credential_opens_under_the_new_root_key_and_lies_there_under_another_wrap() {
+    let place = Place::new();
+    let keystore = place.create();
+    let (iam, admin) = (keystore.iam(), keystore.administrator());
+    let alice = Caller::local(iam.create_user(&admin, "alice".parse().unwrap(), Tags::new()).unwrap());
+    let may_all =
+        r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "sts:*", "Resource": "*"}}"#;
+    iam.put_user_policy(&admin, "alice".parse().unwrap(), "sts".parse().unwrap(), may_all).unwrap();
+    let lasting: AccessKeyId = "AKIAIOSFODNN7EXAMPLE".parse().unwrap();
+    let give =
+        GiveAccessKey { user_name: "alice".parse().unwrap(), access_key_id: lasting.clone(), secret: None };
+    let key = iam.call(&admin, &give).unwrap();
+    // RFC 6238's seed.
+    let seed = || SecretBytes::from(b"12345678901234567890".as_slice());
+    let create =
+        CreateVirtualMfaDevice { virtual_mfa_device_name: "phone".parse().unwrap(), path: None, tags: None };
+    let device = iam.call(&admin, &GiveMfaDevice { create, seed: seed() }).unwrap();
+    let token = GetSessionToken { duration_seconds: None, serial_number: None, token_code: None };
+    let session = keystore.sts().call(&alice, &token).unwrap().credentials;
+
+    let wrapped = |keystore: &Keystore| {
+        let world = keystore.world().unwrap();
+        let identities = world.identities();
+        [
+            identities.access_key(&lasting).unwrap().wrapped.clone(),
+            identities.mfa_device(&device.serial_number).unwrap().wrapped.clone(),
+            identities.session(&session.access_key_id).unwrap().wrapped.clone(),
+        ]
+    };
+    let before = wrapped(&keystore);
+    keystore.rotate_root(&admin, &mut WithoutAsking).unwrap();
+    let keystore = place.open();
+    for (old, new) in before.iter().zip(wrapped(&keystore)) {
+        assert_ne!(*old, new);
+    }
+    let secret = |id: &AccessKeyId| keystore.door.secret_access_key(id).unwrap();
+    assert!(secret(&lasting).ct_eq(&key.secret_access_key));
+    assert!(secret(&session.access_key_id).ct_eq(&session.secret_access_key));
+    // Two codes may lie on two sides of a step's end, but the first of them is the seed's then.
+    let steps = MfaAssignment::enabling_steps(keystore.time());
+    let show = ShowMfaCode { serial_number: device.serial_number.clone() };
+    let shown = keystore.iam().call(&admin, &show).unwrap().codes;
+    let later = MfaAssignment::enabling_steps(keystore.time());
+    let codes = |steps: [i64; 2]| steps.map(|step| totp::shown(&seed(), u64::try_from(step).unwrap()));
+    assert!(shown == codes(steps) || shown == codes(later));
 }

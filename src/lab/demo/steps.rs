@@ -186,7 +186,7 @@ fn make_the_world(stage: &mut Stage, _: &mut Vec<String>) -> Result<Outcome, Ref
     let keystore = stage.keystore()?;
     let failed = |error: crate::lab::seed::SeedError| Refusal::failed(error.to_string());
     let plan = stage.seed().plan(keystore).map_err(failed)?;
-    let calls = plan.apply(keystore, &keystore.administrator()).map_err(failed)?;
+    let calls = plan.apply(keystore, &keystore.administrator(), &mut Vec::new()).map_err(failed)?;
     let world = keystore.world()?;
     Outcome::done(format!(
         "{calls} calls made: {} people and roles, {} bucket, {} keys, 1 account beside ours",

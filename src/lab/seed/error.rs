@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use super::place::{Place, SeedText};
 use crate::kms::CallError;
 
 /// Why a seed cannot be read or applied.
@@ -9,24 +10,36 @@ use crate::kms::CallError;
 #[non_exhaustive]
 pub enum SeedError {
     /// The text is not a seed.
-    #[error("line {line}, column {column}: {message}")]
+    #[error("{place}: {message}")]
     Text {
-        /// The line, counted from 1.
-        line: usize,
-        /// The column in characters, counted from 1.
-        column: usize,
+        /// Where.
+        place: Place,
         /// What is wrong, and what to write instead.
         message: String,
     },
     /// Two keys have the same name.
-    #[error("two keys are named `{name}`: give each its own id and aliases")]
+    #[error("{place}: another key is named `{name}` already: give each its own id and aliases")]
     Twice {
+        /// Where the second one stands.
+        place: Place,
         /// The id or alias.
         name: String,
     },
+    /// Something is named that is neither in the seed nor in the keystore.
+    #[error("{place}: there is no {what}")]
+    Unknown {
+        /// Where it is named.
+        place: Place,
+        /// What it is, and its name.
+        what: String,
+        /// What to write instead.
+        hint: String,
+    },
     /// The keystore refused a call of the plan. What came before it was done.
-    #[error("`{step}` failed: {source}")]
+    #[error("{place}: `{step}` failed: {source}")]
     Call {
+        /// Where what the call is for stands.
+        place: Place,
         /// The line of the plan.
         step: String,
         /// What the keystore answered.
@@ -38,13 +51,9 @@ pub enum SeedError {
 }
 
 impl SeedError {
-    pub(super) fn in_text(text: &str, error: &toml::de::Error) -> Self {
-        let start = error.span().map_or(0, |span| span.start);
-        let before = text.get(..start).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    pub(super) fn in_text(text: &SeedText, error: &toml::de::Error) -> Self {
         Self::Text {
-            line: before.matches('\n').count() + 1,
-            column: before.get(line_start..).map_or(0, |line| line.chars().count()) + 1,
+            place: text.place(error.span().map_or(0, |span| span.start)),
             message: error.message().trim().replace('\n', ", "),
         }
     }
@@ -55,7 +64,8 @@ impl SeedError {
         match self {
             Self::Call { source, .. } => source.explanation().map(str::to_owned).into_iter().collect(),
             Self::Text { .. } => vec!["`keystore/lab.toml` shows everything that a seed can say".into()],
-            _ => Vec::new(),
+            Self::Unknown { hint, .. } => vec![hint.clone()],
+            Self::Twice { .. } | Self::Keystore(_) => Vec::new(),
         }
     }
 }

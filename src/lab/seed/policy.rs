@@ -5,15 +5,31 @@ use std::{fmt, marker::PhantomData};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value, json};
 
-use crate::{
-    model::{AccountId, Region},
-    policy::{Policy, PolicyKind},
-};
+use crate::policy::{Policy, PolicyKind};
 
-/// The inline policy of a user or role.
-pub(super) type IdentityPolicyText = PolicyText<Identity>;
-/// A key policy.
-pub(super) type KeyPolicyText = PolicyText<Key>;
+/// What stands for the placeholders of policies and ARNs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Filling<'a> {
+    /// `{account}`.
+    pub(super) account: &'a str,
+    /// `{home}`.
+    pub(super) home: &'a str,
+    /// `{region}`.
+    pub(super) region: &'a str,
+}
+
+impl Filling<'static> {
+    /// What stands for them while a seed is read, before the keystore is known.
+    pub(super) const SAMPLE: Self =
+        Self { account: "111122223333", home: "111122223333", region: "us-east-1" };
+}
+
+impl Filling<'_> {
+    pub(super) fn fill(self, text: &str) -> String {
+        let text = text.replace("{account}", self.account).replace("{home}", self.home);
+        text.replace("{region}", self.region)
+    }
+}
 
 /// A well-formed policy as JSON text, in which `{account}`, `{home}` and `{region}` are still to be filled in.
 #[derive(Debug)]
@@ -25,34 +41,46 @@ pub(super) struct PolicyText<K> {
 /// Which kind of policy is meant, and so what it may hold.
 pub(super) trait Kind {
     const KIND: PolicyKind;
-    /// Whether `allow` and `deny` are enough to write one: a key policy has principals too.
+    /// Whether `allow` and `deny` are enough to write one: key and trust policies have principals too.
     const SHORTHAND: bool;
 }
 
-#[derive(Debug)]
-pub(super) struct Identity;
-#[derive(Debug)]
-pub(super) struct Key;
+/// Declares the kinds that a seed can hold.
+macro_rules! kinds {
+    ($($(#[$about:meta])* $text:ident = $name:ident($kind:expr, $shorthand:literal);)+) => { $(
+        $(#[$about])*
+        pub(super) type $text = PolicyText<$name>;
 
-impl Kind for Identity {
-    const KIND: PolicyKind = PolicyKind::INLINE_USER;
-    const SHORTHAND: bool = true;
+        #[derive(Debug)]
+        pub(super) struct $name;
+
+        impl Kind for $name {
+            const KIND: PolicyKind = $kind;
+            const SHORTHAND: bool = $shorthand;
+        }
+    )+ };
 }
 
-impl Kind for Key {
-    const KIND: PolicyKind = PolicyKind::Key;
-    const SHORTHAND: bool = false;
+kinds! {
+    /// The inline policy of a user.
+    UserPolicyText = User(PolicyKind::INLINE_USER, true);
+    /// The inline policy of a group.
+    GroupPolicyText = Group(PolicyKind::INLINE_GROUP, true);
+    /// The inline policy of a role.
+    RolePolicyText = Role(PolicyKind::INLINE_ROLE, true);
+    /// A managed policy of the account.
+    ManagedPolicyText = Managed(PolicyKind::MANAGED, true);
+    /// The trust policy of a role.
+    TrustPolicyText = Trust(PolicyKind::Trust, false);
+    /// A key policy.
+    KeyPolicyText = Key(PolicyKind::Key, false);
 }
 
 impl<K> PolicyText<K> {
     /// The policy with everything filled in.
-    pub(super) fn resolve(&self, account: &AccountId, home: &AccountId, region: &Region) -> String {
-        fill(&self.text, account.as_str(), home.as_str(), region.as_str())
+    pub(super) fn resolve(&self, filling: Filling<'_>) -> String {
+        filling.fill(&self.text)
     }
-}
-
-fn fill(text: &str, account: &str, home: &str, region: &str) -> String {
-    text.replace("{account}", account).replace("{home}", home).replace("{region}", region)
 }
 
 impl<'de, K: Kind> Deserialize<'de> for PolicyText<K> {
@@ -75,7 +103,7 @@ impl<'de, K: Kind> de::Visitor<'de> for Visitor<K> {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        let filled = fill(text, "111122223333", "111122223333", "us-east-1");
+        let filled = Filling::SAMPLE.fill(text);
         Policy::parse(&filled, K::KIND).map_err(E::custom)?;
         Ok(PolicyText { text: text.into(), kind: PhantomData })
     }
@@ -84,9 +112,13 @@ impl<'de, K: Kind> de::Visitor<'de> for Visitor<K> {
         let mut table = Map::deserialize(de::value::MapAccessDeserializer::new(map))?;
         if !table.contains_key("Statement") {
             if !K::SHORTHAND {
-                let message = "a key policy needs a `Statement`; each statement has `Effect`, `Principal`, `Action` and \
-                               `Resource`";
-                return Err(de::Error::custom(message));
+                let (name, more) = match K::KIND {
+                    PolicyKind::Trust => ("trust", " and `Action`"),
+                    _ => ("key", ", `Action` and `Resource`"),
+                };
+                return Err(de::Error::custom(format!(
+                    "a {name} policy needs a `Statement`; each statement has `Effect`, `Principal`{more}"
+                )));
             }
             table = spelt_out(table).map_err(de::Error::custom)?;
         }

@@ -1,5 +1,7 @@
 //! Seeds: what they make, that they make it once, and what they say when they are wrong.
 
+mod people;
+
 use super::*;
 use crate::{
     envelope::{DataKeys, KmsKeyring},
@@ -10,7 +12,7 @@ use crate::{
 
 fn apply(lab: &Lab, text: &str) -> Plan {
     let plan = Seed::parse(text).unwrap().plan(lab.keystore()).unwrap();
-    plan.apply(lab.keystore(), &lab.admin()).unwrap();
+    plan.apply(lab.keystore(), &lab.admin(), &mut Vec::new()).unwrap();
     plan
 }
 
@@ -49,8 +51,8 @@ fn every_call_of_a_seed_leaves_its_record() {
     let before = lab.keystore().audit_verify().unwrap().records;
     let plan = apply(&lab, LAB);
     let calls = plan.steps().len() as u64;
-    // One more: the administrator became the root user of the partner's account, once.
-    assert_eq!(lab.keystore().audit_verify().unwrap().records, before + calls + 1);
+    // Two more: the administrator became the root user of the partner's account, once, and an MFA device is made and enabled.
+    assert_eq!(lab.keystore().audit_verify().unwrap().records, before + calls + 2);
     let events = lab.keystore().audit_tail(&lab.admin(), 1000).unwrap();
     assert_eq!(events.iter().filter(|event| event.event_name == "AssumeRoot").count(), 1);
 }
@@ -63,7 +65,7 @@ fn a_seed_is_applied_with_the_callers_permissions_alone() {
     let denied = |seed: &str, who: &Caller| {
         let plan = Seed::parse(seed).unwrap().plan(lab.keystore()).unwrap();
         let records = lab.keystore().audit_verify().unwrap().records;
-        match plan.apply(lab.keystore(), who) {
+        match plan.apply(lab.keystore(), who, &mut Vec::new()) {
             Err(SeedError::Call { source, .. }) => {
                 assert_eq!(source.code(), ErrorCode::AccessDenied, "{source}")
             }
@@ -201,8 +203,11 @@ fn buckets_of_others_and_refused_calls_are_told() {
         policy = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::{account}:user/nobody"}, "Action": "kms:*", "Resource": "*"}]}'
     "#;
     let plan = Seed::parse(locked_out).unwrap().plan(lab.keystore()).unwrap();
-    let error = plan.apply(lab.keystore(), &lab.admin()).unwrap_err();
-    assert!(error.to_string().starts_with("`create     key alias/m` failed: MalformedPolicy"), "{error}");
+    let error = plan.apply(lab.keystore(), &lab.admin(), &mut Vec::new()).unwrap_err();
+    assert!(
+        error.to_string().starts_with("line 2, column 9: `create     key alias/m` failed: MalformedPolicy"),
+        "{error}"
+    );
     assert!(error.hints()[0].contains("user/nobody"), "{:?}", error.hints());
 }
 
@@ -225,12 +230,14 @@ fn errors_say_where_and_what_to_write_instead() {
         ("buckets = [", (1, 12), ""),
     ] {
         let error = Seed::parse(text).unwrap_err();
-        let SeedError::Text { line, column, message } = &error else { panic!("{error}") };
-        assert_eq!((*line, *column), position, "{text}\n{error}");
+        let SeedError::Text { place, message } = &error else { panic!("{error}") };
+        assert_eq!((place.line, place.column), position, "{text}\n{error}");
         assert!(message.contains(words), "{text}\n{error}");
     }
     let twice = "[[keys]]\naliases = [\"alias/a\"]\n[[keys]]\naliases = [\"alias/a\"]\n";
-    assert!(matches!(Seed::parse(twice), Err(SeedError::Twice { name }) if name == "alias/a"));
+    assert!(
+        matches!(Seed::parse(twice), Err(SeedError::Twice { name, place }) if name == "alias/a" && place.line == 3)
+    );
 }
 
 proptest::proptest! {

@@ -10,7 +10,10 @@ use crate::{
     kms::{Call, CallError, Outcome},
     model::{AccountId, ErrorCode, ParseError, Region, Timestamp, VpcEndpointId, VpcId},
     policy::{Action, Authorized, Policy, PolicyKind},
-    services::iam::{Answer, ParameterValue, PolicyText, Shape, operations, time},
+    services::{
+        iam::{PolicyText, time},
+        query::{Answer, ParameterValue, Shape, operations},
+    },
     world::{Change, DEFAULT_ENDPOINT_POLICY, VpcEndpoint},
 };
 

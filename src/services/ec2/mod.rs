@@ -11,7 +11,7 @@ mod tests;
 
 pub use endpoints::*;
 
-use super::iam::OperationEntry;
+use super::query::OperationEntry;
 
 /// All operations.
 pub const OPERATIONS: &[OperationEntry] = &[

@@ -17,7 +17,7 @@ const ENDPOINT: &str = "vpce-1a2b3c4d";
 fn call(lab: &Lab, caller: &Caller, name: &str, parameters: Value) -> Result<Value, CallError> {
     let entry = OPERATIONS.iter().find(|entry| entry.name == name).unwrap();
     let Value::Object(parameters) = parameters else { panic!("parameters are an object") };
-    entry.call(lab.keystore().iam(), caller, parameters).map(|reply| reply.body)
+    entry.call(lab.keystore().kms(), caller, parameters).map(|reply| reply.body)
 }
 
 /// An endpoint with this policy, and the administrator coming through it.

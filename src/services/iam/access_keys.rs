@@ -5,13 +5,14 @@ use serde_json::{Value, json};
 use super::{
     access::{self, Asked, Target},
     answer::{AccessKeyLastUsed, AccessKeyMetadata, AccessKeyUse, NewAccessKey, time_text},
-    operation::operations,
 };
 use crate::{
     iam::{ACCESS_KEYS_MAX, AccessKey, AccessKeyId, AccessKeyStatus, UserName},
-    kms::{Call, CallError, Outcome},
+    kms::{Call, CallError, Operation, Outcome},
     model::{ErrorCode, PrincipalArn},
     policy::{Action, Authorized},
+    secret::SecretBytes,
+    services::query::operations,
     world::{Change, IdentityChange},
 };
 
@@ -56,27 +57,38 @@ operations! {
 impl CreateAccessKey {
     fn act(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
         let (permitted, user) = holder(call, self.user_name.as_ref())?;
-        let account = call.account();
-        let there = call.world().identities().access_keys_of(&account, user.as_ref()).count();
-        if there >= ACCESS_KEYS_MAX {
-            return Err(access::over_quota("AccessKeysPerUser", ACCESS_KEYS_MAX));
-        }
         let id = AccessKeyId::from_random(call.random().array()?);
         let (secret, wrapped) = call.new_access_key(&id)?;
-        let (status, created) = (AccessKeyStatus::Active, call.now());
-        let answer = NewAccessKey {
-            user_name: user.clone(),
-            access_key_id: id.clone(),
-            status,
-            create_date: created,
-            secret_access_key: secret,
-        };
-        let elements = json!({"accessKey": {"userName": user, "accessKeyId": id, "status": status,
-            "createDate": time_text(created)}});
-        let key = AccessKey { id, account, user, status, created, last_used: None, wrapped };
-        let change = Change::Identity(IdentityChange::PutAccessKey(Box::new(key)));
-        Ok(Outcome::answer(permitted, answer).changing(vec![change], elements))
+        new_key(call, permitted, user, id, (secret, wrapped))
     }
+}
+
+/// The outcome of making this access key, whose secret is shown and kept under wrap.
+pub(super) fn new_key<O: Operation<Permission = CreateAccessKey, Answer = NewAccessKey>>(
+    call: &Call<'_>,
+    permitted: Authorized<CreateAccessKey>,
+    user: Option<UserName>,
+    id: AccessKeyId,
+    (secret, wrapped): (SecretBytes, Vec<u8>),
+) -> Result<Outcome<O>, CallError> {
+    let account = call.account();
+    let there = call.world().identities().access_keys_of(&account, user.as_ref()).count();
+    if there >= ACCESS_KEYS_MAX {
+        return Err(access::over_quota("AccessKeysPerUser", ACCESS_KEYS_MAX));
+    }
+    let (status, created) = (AccessKeyStatus::Active, call.now());
+    let answer = NewAccessKey {
+        user_name: user.clone(),
+        access_key_id: id.clone(),
+        status,
+        create_date: created,
+        secret_access_key: secret,
+    };
+    let elements = json!({"accessKey": {"userName": user, "accessKeyId": id, "status": status,
+        "createDate": time_text(created)}});
+    let key = AccessKey { id, account, user, status, created, last_used: None, wrapped };
+    let change = Change::Identity(IdentityChange::PutAccessKey(Box::new(key)));
+    Ok(Outcome::answer(permitted, answer).changing(vec![change], elements))
 }
 
 impl UpdateAccessKey {

@@ -2,11 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use super::{
-    holder::Holder,
-    operation::{Answer, NamedSecret},
-    value::TagList,
-};
+use super::{holder::Holder, value::TagList};
 use crate::{
     iam::{
         AccessKeyId, AccessKeyStatus, ClientId, Group, GroupName, IamPath, IdentityPolicy, MfaSerial,
@@ -16,6 +12,7 @@ use crate::{
     kms::shown,
     model::{PrincipalArn, Tags, Timestamp},
     secret::SecretBytes,
+    services::query::{Answer, NamedSecret},
     world::World,
 };
 

@@ -6,13 +6,13 @@ use super::{
     access,
     answer::AttachedPolicyDetail,
     holder::{Holder, HolderName},
-    operation::operations,
 };
 use crate::{
     iam::{ATTACHED_POLICIES_MAX, GroupName, PolicyArn, Role, RoleName, User, UserName},
     kms::{Call, CallError, Operation, Outcome},
     model::ErrorCode,
     policy::Action,
+    services::query::operations,
     world::{Change, IdentityChange},
 };
 

@@ -7,12 +7,12 @@ use super::{
     access::{self, Asked, Target},
     answer::{GroupDetail, GroupWithUsers, UserDetail, time_text},
     holder::Holder,
-    operation::operations,
     value::PathPrefix,
 };
 use crate::{
     iam::{GROUPS_OF_A_USER_MAX, Group, GroupName, IamPath, UniqueIdKind, User, UserName},
     kms::{Call, CallError, Outcome},
+    services::query::operations,
     world::{Change, IdentityChange},
 };
 

@@ -6,7 +6,6 @@ use super::{
     access,
     answer::InlinePolicyDetail,
     holder::{Holder, HolderName},
-    operation::operations,
     value::PolicyText,
 };
 use crate::{
@@ -14,6 +13,7 @@ use crate::{
     kms::{Call, CallError, Operation, Outcome},
     model::ErrorCode,
     policy::{Policy, PolicyKind},
+    services::query::operations,
 };
 
 /// Declares the four operations of one kind of holder.

@@ -6,7 +6,6 @@ use super::{
     access::{self, Asked, Target},
     answer::{EntitiesOfPolicy, NamedEntity, PolicyDetail, PolicyVersionDetail, some_tags, time_text},
     inline::identity_policy,
-    operation::operations,
     tags::TagPolicy,
     value::{Description, PolicyScope, PolicyText, TagList},
 };
@@ -18,6 +17,7 @@ use crate::{
     kms::{Call, CallError, Outcome},
     model::ErrorCode,
     policy::{Action, Authorized, PolicyKind},
+    services::query::operations,
     world::{Change, Identities, IdentityChange},
 };
 

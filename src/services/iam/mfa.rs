@@ -9,13 +9,15 @@ use super::{
     access::{self, Asked, Target},
     access_keys::holder,
     answer::{MfaDeviceDetail, NewMfaDevice, UserDetail, VirtualMfaDeviceDetail, time_text},
-    operation::operations,
     value::{AssignmentStatus, AuthenticationCode, TagList},
 };
 use crate::{
     iam::{IamPath, MFA_DEVICES_MAX, MfaAssignment, MfaDevice, MfaDeviceName, MfaSerial, UserName},
-    kms::{Call, CallError, Outcome},
+    kms::{Call, CallError, Operation, Outcome},
     model::ErrorCode,
+    policy::Authorized,
+    secret::SecretBytes,
+    services::query::operations,
     world::{Change, IdentityChange},
 };
 
@@ -83,6 +85,13 @@ operations! {
 
 impl CreateVirtualMfaDevice {
     fn act(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
+        let (permitted, serial) = self.permit(call)?;
+        let seed = call.new_mfa_seed(&serial)?;
+        Ok(self.new_device(call, permitted, serial, seed))
+    }
+
+    /// Asks for leave to make the device, whose name must be free.
+    pub(super) fn permit(&self, call: &mut Call<'_>) -> Result<(Authorized<Self>, MfaSerial), CallError> {
         let (account, path) = (call.account(), self.path.clone().unwrap_or_default());
         let serial = MfaSerial::new(account.clone(), path, self.virtual_mfa_device_name.clone());
         let tags = self.tags.clone().unwrap_or_default().into();
@@ -95,12 +104,23 @@ impl CreateVirtualMfaDevice {
             let message = "MFADevice entity at the same path and name already exists.";
             return Err(CallError::new(ErrorCode::EntityAlreadyExists, message));
         }
-        let (seed, wrapped) = call.new_mfa_seed(&serial)?;
+        Ok((permitted, serial))
+    }
+
+    /// The outcome of making the device with this seed: as it is shown, and under wrap.
+    pub(super) fn new_device<O: Operation<Permission = Self, Answer = NewMfaDevice>>(
+        &self,
+        call: &Call<'_>,
+        permitted: Authorized<Self>,
+        serial: MfaSerial,
+        (seed, wrapped): (SecretBytes, Vec<u8>),
+    ) -> Outcome<O> {
+        let tags = self.tags.clone().unwrap_or_default().into();
         let device = MfaDevice { serial: serial.clone(), created: call.now(), tags, assigned: None, wrapped };
         let change = Change::Identity(IdentityChange::PutMfaDevice(Box::new(device)));
         let elements = json!({"virtualMFADevice": {"serialNumber": serial}});
         let answer = NewMfaDevice { serial_number: serial, base32_string_seed: seed };
-        Ok(Outcome::answer(permitted, answer).changing(vec![change], elements))
+        Outcome::answer(permitted, answer).changing(vec![change], elements)
     }
 }
 
@@ -197,12 +217,12 @@ impl ListVirtualMfaDevices {
     }
 }
 
-fn device_target<'a>(serial: &MfaSerial, tags: Option<&'a crate::model::Tags>) -> Target<'a> {
+pub(super) fn device_target<'a>(serial: &MfaSerial, tags: Option<&'a crate::model::Tags>) -> Target<'a> {
     Target { arn: serial.to_string(), kind: "AWS::IAM::VirtualMFADevice", tags }
 }
 
 /// The device with this serial number in the caller's account.
-fn device(call: &Call<'_>, serial: &MfaSerial) -> Result<MfaDevice, CallError> {
+pub(super) fn device(call: &Call<'_>, serial: &MfaSerial) -> Result<MfaDevice, CallError> {
     let found = call.world().identities().mfa_device(serial);
     let found = found.filter(|device| *device.serial.account() == call.account());
     found.map(|device| MfaDevice::clone(device)).ok_or_else(|| {

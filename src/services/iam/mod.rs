@@ -8,12 +8,13 @@ mod access;
 mod access_keys;
 mod answer;
 mod attachments;
+mod given;
 mod groups;
 mod holder;
 mod inline;
 mod managed_policies;
 mod mfa;
-pub(in crate::services) mod operation;
+mod mfa_code;
 mod providers;
 mod roles;
 mod table;
@@ -27,20 +28,19 @@ pub use access_keys::*;
 pub(in crate::services) use answer::time;
 pub use answer::*;
 pub use attachments::*;
+pub use given::{GiveAccessKey, GiveMfaDevice};
 pub use groups::*;
 pub use inline::*;
 pub use managed_policies::*;
 pub use mfa::*;
-pub(in crate::services) use operation::operations;
-pub use operation::{Answer, IamOperation, NamedSecret, OperationEntry, Parameter, Reply, Shape};
+pub use mfa_code::{MfaCodes, ShowMfaCode};
 pub use providers::*;
 pub use roles::*;
 pub use table::OPERATIONS;
 pub use tags::*;
 pub use users::*;
 pub use value::{
-    AssignmentStatus, AuthenticationCode, Description, ParameterValue, PathPrefix, PolicyScope, PolicyText,
-    TagList,
+    AssignmentStatus, AuthenticationCode, Description, PathPrefix, PolicyScope, PolicyText, TagList,
 };
 
 use crate::{

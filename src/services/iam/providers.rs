@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use super::{
     access::{self, Asked, Target},
     answer::{NewProvider, ProviderArn, ProviderDetail, some_tags},
-    operation::operations,
     value::TagList,
 };
 use crate::{
@@ -13,6 +12,7 @@ use crate::{
     kms::{Call, CallError, Outcome},
     model::{ErrorCode, Tags},
     policy::{Action, Authorized},
+    services::query::operations,
     world::{Change, IdentityChange},
 };
 

@@ -6,7 +6,6 @@ use super::{
     access::{self, Asked, Target},
     answer::{RoleDetail, time_text},
     holder::Holder,
-    operation::operations,
     tags::TagRole,
     value::{Description, PathPrefix, PolicyText, TagList},
 };
@@ -15,6 +14,7 @@ use crate::{
     kms::{Call, CallError, Outcome, bind},
     model::{ErrorCode, PrincipalArn},
     policy::{Policy, PolicyKind},
+    services::query::operations,
     world::{Change, IdentityChange},
 };
 

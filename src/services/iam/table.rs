@@ -1,6 +1,7 @@
 //! The table of all operations of identity management.
 
 use super::*;
+use crate::services::query::OperationEntry;
 
 /// All operations, by family.
 pub const OPERATIONS: &[OperationEntry] = &[

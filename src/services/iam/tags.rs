@@ -5,7 +5,6 @@ use serde_json::Value;
 use super::{
     access::{self, Asked},
     managed_policies,
-    operation::operations,
     value::TagList,
 };
 use crate::{
@@ -13,6 +12,7 @@ use crate::{
     kms::{Call, CallError, Outcome},
     model::{ErrorCode, TAGS_MAX, Tags},
     policy::{Action, Authorized},
+    services::query::operations,
     world::{Change, IdentityChange},
 };
 

@@ -6,7 +6,6 @@ use super::{
     access::{self, Asked, Target},
     answer::{UserDetail, time_text},
     holder::Holder,
-    operation::operations,
     tags::TagUser,
     value::{PathPrefix, TagList},
 };
@@ -14,6 +13,7 @@ use crate::{
     iam::{AccessKey, IamPath, MfaDevice, PolicyArn, UniqueIdKind, User, UserName},
     kms::{Call, CallError, Outcome},
     model::{ErrorCode, PrincipalArn},
+    services::query::operations,
     world::{Change, IdentityChange},
 };
 

@@ -5,22 +5,14 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::operation::Shape;
 use crate::{
     iam::{
         AccessKeyId, AccessKeyStatus, ClientId, GroupName, IamPath, Jwks, MaxSessionDuration, MfaDeviceName,
         MfaSerial, OidcProviderArn, OidcUrl, PolicyArn, PolicyName, RoleName, UserName, VersionId,
     },
     model::{AccountId, ParseError, Tags, text_identifier},
+    services::query::{ParameterValue, Shape},
 };
-
-/// A type that a parameter can have.
-pub trait ParameterValue {
-    /// How it is read from text.
-    const SHAPE: Shape = Shape::Text;
-    /// Whether it may be left out.
-    const OPTIONAL: bool = false;
-}
 
 /// Types that are read from one text.
 macro_rules! texts {

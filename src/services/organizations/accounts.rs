@@ -17,7 +17,7 @@ use crate::{
     audit::ResourceEntry,
     kms::{Call, CallError, Outcome},
     model::{AccountId, ErrorCode, ParentId},
-    services::iam::operations,
+    services::query::operations,
     world::{Account, Change, ControlPolicy, Membership, Organization, OrganizationChange, World},
 };
 

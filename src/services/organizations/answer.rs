@@ -11,7 +11,7 @@ use crate::{
         AccountId, ChildId, ControlPolicyId, ControlPolicyType, OrganizationId, ParentId, RootId, TargetId,
         Timestamp, UnitId,
     },
-    services::iam::{Answer, time},
+    services::{iam::time, query::Answer},
     world::{ControlPolicy, Membership, Organization, OrganizationalUnit, World},
 };
 

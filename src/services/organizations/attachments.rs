@@ -10,7 +10,7 @@ use super::{
 use crate::{
     kms::{Call, CallError, Outcome},
     model::{ControlPolicyId, ControlPolicyType, ErrorCode, TargetId},
-    services::iam::operations,
+    services::query::operations,
     world::{ControlPolicy, World},
 };
 

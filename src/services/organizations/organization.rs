@@ -12,7 +12,7 @@ use super::{
 use crate::{
     kms::{Call, CallError, Outcome},
     model::{ControlPolicyId, ControlPolicyType, ErrorCode, OrganizationId, ParentId, RootId},
-    services::iam::operations,
+    services::query::operations,
     world::{Change, ControlPolicy, Membership, Organization, OrganizationChange, World},
 };
 

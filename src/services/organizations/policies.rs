@@ -13,7 +13,7 @@ use crate::{
     kms::{Call, CallError, Outcome},
     model::{ControlPolicyId, ControlPolicyType, ErrorCode},
     policy::{CONTROL_POLICY_CHARS_MAX, Policy},
-    services::iam::{PolicyText, operations},
+    services::{iam::PolicyText, query::operations},
     world::{Change, ControlPolicy, OrganizationChange, World},
 };
 

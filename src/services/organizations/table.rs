@@ -1,7 +1,7 @@
 //! The table of all operations of AWS Organizations.
 
 use super::*;
-use crate::services::iam::OperationEntry;
+use crate::services::query::OperationEntry;
 
 /// All operations, by family.
 pub const OPERATIONS: &[OperationEntry] = &[

@@ -122,7 +122,7 @@ impl Org {
     fn call(&self, caller: &Caller, name: &str, parameters: Value) -> Result<Value, CallError> {
         let entry = OPERATIONS.iter().find(|entry| entry.name == name).unwrap();
         let Value::Object(parameters) = parameters else { panic!("parameters are an object") };
-        entry.call(self.lab.keystore().iam(), caller, parameters).map(|reply| reply.body)
+        entry.call(self.lab.keystore().kms(), caller, parameters).map(|reply| reply.body)
     }
 
     fn admin(&self, name: &str, parameters: Value) -> Result<Value, CallError> {

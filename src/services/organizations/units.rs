@@ -12,7 +12,7 @@ use super::{
 use crate::{
     kms::{Call, CallError, Outcome},
     model::{ChildId, ErrorCode, ParentId, UnitId},
-    services::iam::operations,
+    services::query::operations,
     world::{Change, ControlPolicy, OrganizationChange, OrganizationalUnit, World},
 };
 

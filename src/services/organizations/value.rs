@@ -12,7 +12,7 @@ use crate::{
         AccountId, ChildId, ControlPolicyId, ControlPolicyType, OrganizationId, ParentId, ParseError, RootId,
         TargetId, UnitId, text_identifier,
     },
-    services::iam::ParameterValue,
+    services::query::ParameterValue,
 };
 
 /// The longest name of an account in characters.

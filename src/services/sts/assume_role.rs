@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    super::iam::{Answer, AuthenticationCode, NamedSecret, PolicyText, TagList, operations},
+    super::iam::{AuthenticationCode, PolicyText, TagList},
+    super::query::{Answer, NamedSecret, operations},
     DurationSeconds, PolicyArnList,
     issue::{Credentials, NewSession, issue},
     mfa, session_policies,

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use super::super::iam::{Answer, operations};
+use super::super::query::{Answer, operations};
 use crate::{
     iam::AccessKeyId,
     kms::{Call, CallError, Outcome},

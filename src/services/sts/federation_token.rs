@@ -8,7 +8,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    super::iam::{Answer, NamedSecret, PolicyText, TagList, operations},
+    super::iam::{PolicyText, TagList},
+    super::query::{Answer, NamedSecret, operations},
     DurationSeconds, PolicyArnList,
     assume_role::TagSession,
     issue::{Credentials, NewSession, issue},

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::super::iam::{NamedSecret, time};
+use super::super::{iam::time, query::NamedSecret};
 use crate::{
     crypto::digest::sha256,
     iam::{

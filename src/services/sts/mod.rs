@@ -27,10 +27,10 @@ pub use web_identity::{AssumeRoleWithWebIdentity, AssumedRoleWithWebIdentity};
 
 use serde_json::{Map, Value};
 
-use super::iam::{Iam, Reply};
+use super::query::Reply;
 use crate::{
     iam::AccessKeyId,
-    kms::{CallError, Caller, Door, Operation},
+    kms::{CallError, Caller, Door, Kms, Operation},
     model::ErrorCode,
 };
 
@@ -84,7 +84,7 @@ impl<'k> Sts<'k> {
         let entry = OPERATIONS.iter().find(|entry| entry.name == name).ok_or_else(|| {
             CallError::new(ErrorCode::UnsupportedOperation, format!("there is no operation `{name}`"))
         })?;
-        entry.call(Iam::new(self.door), caller, parameters)
+        entry.call(Kms::new(self.door), caller, parameters)
     }
 
     /// The holder of an access key: of a session's (`ASIA…`) or of one that lasts (`AKIA…`).

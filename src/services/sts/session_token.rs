@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    super::iam::{Answer, AuthenticationCode, NamedSecret, operations},
+    super::iam::AuthenticationCode,
+    super::query::{Answer, NamedSecret, operations},
     DurationSeconds,
     issue::{Credentials, NewSession, issue},
     mfa,

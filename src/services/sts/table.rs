@@ -1,7 +1,7 @@
 //! The table of all operations of the token service.
 
 use super::{
-    super::iam::OperationEntry, AssumeRole, AssumeRoleWithWebIdentity, GetAccessKeyInfo, GetCallerIdentity,
+    super::query::OperationEntry, AssumeRole, AssumeRoleWithWebIdentity, GetAccessKeyInfo, GetCallerIdentity,
     GetFederationToken, GetSessionToken,
 };
 

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use super::super::iam::{ParameterValue, Shape};
+use super::super::query::{ParameterValue, Shape};
 use crate::{
     crypto::jwt::TOKEN_BYTES_MAX,
     iam::{

@@ -10,7 +10,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::iam::{Answer, NamedSecret, PolicyText, operations},
+    super::iam::PolicyText,
+    super::query::{Answer, NamedSecret, operations},
     DurationSeconds, PolicyArnList, WebIdentityToken,
     assume_role::{AssumedRoleUser, TagSession, find_role, issuer, role_seconds},
     issue::{Credentials, NewSession, issue},

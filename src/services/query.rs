@@ -1,5 +1,5 @@
-//! What every operation of identity management has beside its deed: its parameters as AWS names them, and its answer as
-//! AWS writes it.
+//! What every operation of a service with AWS's Query protocol has beside its deed: its parameters as AWS names them, and
+//! its answer as AWS writes it. Identity management and the token service are made of it.
 //!
 //! The macro [`operations!`] is the one place where a parameter stands: it makes the field, the name on the wire, the
 //! help text and the audit record's `requestParameters` of it.
@@ -7,9 +7,8 @@
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-use super::{Iam, value::ParameterValue};
 use crate::{
-    kms::{CallError, Caller, Operation},
+    kms::{CallError, Caller, Kms, Operation},
     model::ErrorCode,
     secret::SecretBytes,
 };
@@ -46,8 +45,16 @@ pub struct Parameter {
     pub help: &'static str,
 }
 
-/// An operation of identity management.
-pub trait IamOperation: Operation<Answer: Answer> + DeserializeOwned {
+/// A type that a parameter can have.
+pub trait ParameterValue {
+    /// How it is read from text.
+    const SHAPE: Shape = Shape::Text;
+    /// Whether it may be left out.
+    const OPTIONAL: bool = false;
+}
+
+/// An operation with AWS's parameters by their names on the wire.
+pub trait QueryOperation: Operation<Answer: Answer> + DeserializeOwned {
     /// What it does, in a sentence.
     const ABOUT: &'static str;
     /// Its parameters.
@@ -92,7 +99,7 @@ pub struct Reply {
 }
 
 /// Reads an operation from its parameters and makes the call.
-type Run = fn(Iam<'_>, &Caller, Map<String, Value>) -> Result<Reply, CallError>;
+type Run = fn(Kms<'_>, &Caller, Map<String, Value>) -> Result<Reply, CallError>;
 
 /// An operation in the table of all.
 #[derive(Debug, Clone, Copy)]
@@ -108,7 +115,7 @@ pub struct OperationEntry {
 
 impl OperationEntry {
     /// The entry of an operation.
-    pub(in crate::services) const fn of<O: IamOperation>() -> Self {
+    pub(in crate::services) const fn of<O: QueryOperation>() -> Self {
         Self { name: O::NAME, about: O::ABOUT, parameters: O::PARAMETERS, run: run::<O> }
     }
 
@@ -119,34 +126,44 @@ impl OperationEntry {
     /// `ValidationError` when a parameter is missing, unknown or not what it should be; else what the operation answers.
     pub fn call(
         &self,
-        iam: Iam<'_>,
+        door: Kms<'_>,
         caller: &Caller,
         parameters: Map<String, Value>,
     ) -> Result<Reply, CallError> {
-        (self.run)(iam, caller, parameters)
+        (self.run)(door, caller, parameters)
     }
 }
 
-fn run<O: IamOperation>(
-    iam: Iam<'_>,
+fn run<O: QueryOperation>(
+    door: Kms<'_>,
     caller: &Caller,
     parameters: Map<String, Value>,
 ) -> Result<Reply, CallError> {
     let operation: O = serde_json::from_value(Value::Object(parameters))
         .map_err(|error| CallError::new(malformed(O::EVENT_SOURCE), error.to_string()))?;
-    let mut answer = iam.call(caller, &operation)?;
-    let secret = answer.take_secret();
-    let value = serde_json::to_value(&answer).map_err(|error| CallError::internal(error.to_string()))?;
-    let body = match (O::RESULT, value) {
-        (_, Value::Null) => json!({}),
-        ("", value) => value,
-        (name, value @ Value::Array(_)) if O::EVENT_SOURCE == IAM => {
-            json!({name: value, "IsTruncated": false})
-        }
-        (name, value) => json!({name: value}),
-    };
-    let within = if O::RESULT.is_empty() { <O::Answer as Answer>::SECRET_WITHIN } else { O::RESULT };
-    Ok(Reply { body, within, secret })
+    Reply::of::<O>(door.call(caller, &operation)?)
+}
+
+impl Reply {
+    /// The answer of an operation.
+    ///
+    /// # Errors
+    ///
+    /// Never, but that a type says it cannot be written.
+    pub fn of<O: QueryOperation>(mut answer: O::Answer) -> Result<Self, CallError> {
+        let secret = answer.take_secret();
+        let value = serde_json::to_value(&answer).map_err(|error| CallError::internal(error.to_string()))?;
+        let body = match (O::RESULT, value) {
+            (_, Value::Null) => json!({}),
+            ("", value) => value,
+            (name, value @ Value::Array(_)) if O::EVENT_SOURCE == IAM => {
+                json!({name: value, "IsTruncated": false})
+            }
+            (name, value) => json!({name: value}),
+        };
+        let within = if O::RESULT.is_empty() { <O::Answer as Answer>::SECRET_WITHIN } else { O::RESULT };
+        Ok(Self { body, within, secret })
+    }
 }
 
 /// The service whose lists say whether there is more of them.
@@ -207,19 +224,19 @@ macro_rules! operations {
             }
 
             impl $crate::policy::Action for $name {
-                const NAME: &'static str = concat!($service, ":", $crate::services::iam::operation::operations!(@name $name $($action)?));
+                const NAME: &'static str = concat!($service, ":", $crate::services::query::operations!(@name $name $($action)?));
             }
 
             impl $crate::kms::Operation for $name {
                 type Permission = Self;
                 type Answer = $answer;
                 const NAME: &'static str =
-                    $crate::services::iam::operation::operations!(@name $name $($action)?);
+                    $crate::services::query::operations!(@name $name $($action)?);
                 const EVENT_SOURCE: &'static str = concat!($service, ".amazonaws.com");
-                const READ_ONLY: bool = $crate::services::iam::operation::operations!(@$access);
+                const READ_ONLY: bool = $crate::services::query::operations!(@$access);
 
                 fn request_parameters(&self) -> ::serde_json::Value {
-                    $crate::services::iam::operation::request_parameters(self)
+                    $crate::services::query::request_parameters(self)
                 }
 
                 fn run(
@@ -230,17 +247,17 @@ macro_rules! operations {
                 }
             }
 
-            impl $crate::services::iam::operation::IamOperation for $name {
+            impl $crate::services::query::QueryOperation for $name {
                 const ABOUT: &'static str = concat!($($about),+);
-                const PARAMETERS: &'static [$crate::services::iam::operation::Parameter] = &[
-                    $($crate::services::iam::operation::parameter::<$type>($wire, concat!($($help),+)),)*
+                const PARAMETERS: &'static [$crate::services::query::Parameter] = &[
+                    $($crate::services::query::parameter::<$type>($wire, concat!($($help),+)),)*
                 ];
                 const RESULT: &'static str = $result;
             }
         )+
     };
     ($(#[doc = $about:expr])+ $name:ident $($rest:tt)+) => {
-        $crate::services::iam::operation::operations! { in "iam"; $(#[doc = $about])+ $name $($rest)+ }
+        $crate::services::query::operations! { in "iam"; $(#[doc = $about])+ $name $($rest)+ }
     };
     (@name $name:ident $action:literal) => { $action };
     (@name $name:ident) => { stringify!($name) };
@@ -252,13 +269,14 @@ pub(in crate::services) use operations;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::services::iam::CreateUser;
 
     #[test]
     fn records_show_parameters_as_cloudtrail_does() {
-        let create = super::super::CreateUser {
+        let create = CreateUser {
             path: Some("/team/".parse().unwrap()),
             tags: Some([("team", "ml")].into_iter().collect()),
-            ..super::super::CreateUser::new("alice".parse().unwrap())
+            ..CreateUser::new("alice".parse().unwrap())
         };
         assert_eq!(
             request_parameters(&create),
