@@ -38,6 +38,8 @@ pub(crate) struct Heard {
     pub(crate) answers: Vec<HeardAnswer>,
     /// The events of commands that ended with success.
     pub(crate) commands: Vec<&'static str>,
+    /// Grants that were made or revoked, in order: whether it was made, on which key, its id.
+    pub(crate) grants: Vec<(bool, String, String)>,
 }
 
 /// What there must be.
@@ -47,6 +49,8 @@ struct Holdings {
     keys: BTreeMap<String, (String, usize)>,
     /// The target's ARN by name.
     aliases: BTreeMap<String, String>,
+    /// Key and id.
+    grants: BTreeSet<(String, String)>,
     days_ahead: i64,
 }
 
@@ -84,6 +88,11 @@ impl Ledger {
         }
         made().for_each(|record| self.holdings.take(record));
         assert_eq!(held(&keystore), self.holdings, "the world is not what the log says");
+        let grants: BTreeMap<_, bool> =
+            heard.grants.iter().map(|(made, key, id)| ((key.clone(), id.clone()), *made)).collect();
+        for (grant, made) in grants {
+            assert_eq!(self.holdings.grants.contains(&grant), made, "{grant:?}");
+        }
         self.check_erased(place, &keystore, tally);
         check_sealed(&keystore, &self.holdings, load);
 
@@ -163,6 +172,15 @@ impl Holdings {
             "DeleteKey" => {
                 assert!(self.keys.remove(&key).is_some_and(|(state, _)| state == "PendingDeletion"));
                 self.aliases.retain(|_, target| *target != key);
+                self.grants.retain(|(of, _)| *of != key);
+            }
+            "CreateGrant" => {
+                let id = record.response_elements["grantId"].as_str().unwrap().to_owned();
+                assert!(self.grants.insert((key, id)));
+            }
+            "RevokeGrant" => {
+                let id = record.request_parameters["grantId"].as_str().unwrap().to_owned();
+                assert!(self.grants.remove(&(key, id)));
             }
             "CreateAlias" => assert!(self.aliases.insert(alias(), key).is_none()),
             "DeleteAlias" => assert!(self.aliases.remove(&alias()).is_some()),
@@ -186,10 +204,15 @@ fn held(keystore: &Keystore) -> Holdings {
     let world = keystore.world().unwrap();
     let keys = world.keys().map(|key| (key.arn.to_string(), (key.state.to_string(), key.materials.len())));
     let aliases = world.aliases().map(|alias| (alias.name.to_string(), alias.target.to_string()));
+    let of_key = |key: &std::sync::Arc<keystead::world::Key>| {
+        let grants = world.grants_on(&key.arn, None);
+        grants.map(|grant| (grant.key.to_string(), grant.id.to_string())).collect::<Vec<_>>()
+    };
     let day = 24 * 60 * 60 * 1000;
     Holdings {
         keys: keys.collect(),
         aliases: aliases.collect(),
+        grants: world.keys().flat_map(of_key).collect(),
         days_ahead: world.settings().clock_offset_millis / day,
     }
 }

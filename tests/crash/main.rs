@@ -20,6 +20,7 @@
 )]
 
 mod chance;
+mod grants;
 mod ledger;
 mod load;
 mod server;
@@ -46,10 +47,16 @@ const ROUNDS_PER_KEYSTORE: u64 = 20;
 /// Answers that are awaited at most before the kill.
 const ANSWERS_MAX: u64 = 60;
 /// How long after the last awaited answer the kill comes at most.
-const AFTERTHOUGHT_MAX: Duration = Duration::from_micros(5000);
+const AFTERTHOUGHT_MICROS_MAX: u64 = 5000;
+
+/// The name of the one test, which a child process runs too.
+const TEST: &str = "killed_at_any_moment_it_loses_nothing_it_answered_and_brings_nothing_back";
 
 #[test]
 fn killed_at_any_moment_it_loses_nothing_it_answered_and_brings_nothing_back() {
+    if let Some(directory) = grants::childs_directory() {
+        return grants::be_the_child(&directory);
+    }
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
     let rounds = number("KEYSTEAD_CRASH_ROUNDS").unwrap_or(ROUNDS);
     let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
@@ -67,7 +74,7 @@ fn killed_at_any_moment_it_loses_nothing_it_answered_and_brings_nothing_back() {
     assert_eq!(all.rounds, rounds);
     // A harness that kills idle processes alone would prove nothing.
     assert!(all.answers > rounds && all.in_flight > 0, "{all:?}");
-    assert!(all.deleted_keys > 0 || rounds < ROUNDS, "no key came to its end: {all:?}");
+    assert!((all.deleted_keys > 0 && all.grants > 0) || rounds < ROUNDS, "no key came to its end: {all:?}");
 }
 
 /// What was done in all.
@@ -75,6 +82,8 @@ fn killed_at_any_moment_it_loses_nothing_it_answered_and_brings_nothing_back() {
 struct Tally {
     rounds: u64,
     answers: u64,
+    /// Grants that were made or revoked, and heard of.
+    grants: u64,
     changes: u64,
     /// Rounds in which a change was recorded and not answered when the kill came.
     in_flight: u64,
@@ -88,6 +97,7 @@ impl Tally {
         Self {
             rounds: self.rounds + other.rounds,
             answers: self.answers + other.answers,
+            grants: self.grants + other.grants,
             changes: self.changes + other.changes,
             in_flight: self.in_flight + other.in_flight,
             disowned: self.disowned + other.disowned,
@@ -131,10 +141,16 @@ fn run_lane(mut chance: Chance, rounds: u64) -> Tally {
             let heard = match chance.below(10) {
                 0 => kill_at_start(&place, &mut chance),
                 1 | 2 => kill_a_command(&place, &mut chance),
+                3 => {
+                    let (lines, afterthought) =
+                        (chance.below(ANSWERS_MAX), chance.below(AFTERTHOUGHT_MICROS_MAX));
+                    grants::kill_the_child(&place, TEST, lines, || spin(Duration::from_micros(afterthought)))
+                }
                 _ => kill_under_load(&place, &mut load, &mut chance),
             };
             tally.rounds += 1;
             tally.answers += heard.answers.len() as u64;
+            tally.grants += heard.grants.len() as u64;
             ledger.check(&place, &heard, &mut load, &mut tally);
         }
     }
@@ -169,8 +185,7 @@ fn kill_a_command(place: &Place, chance: &mut Chance) -> Heard {
 fn kill_under_load(place: &Place, load: &mut Load, chance: &mut Chance) -> Heard {
     let process = Process::spawn(place);
     let address = process.await_ready();
-    let (answers, afterthought) =
-        (chance.below(ANSWERS_MAX), chance.below(AFTERTHOUGHT_MAX.as_micros() as u64));
+    let (answers, afterthought) = (chance.below(ANSWERS_MAX), chance.below(AFTERTHOUGHT_MICROS_MAX));
     load.put_on(&address, chance, |counted| {
         while counted() < answers {
             std::thread::yield_now();
