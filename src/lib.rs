@@ -26,6 +26,10 @@
 //! Every call goes through one door, which authenticates, authorises, acts and makes the record durable before it
 //! answers: see [`kms::Operation`].
 
+// The examples name this crate, and the demo runs some of them from within it.
+#[cfg(feature = "cli")]
+extern crate self as keystead;
+
 #[cfg(feature = "server")]
 pub mod api;
 pub mod artifact;

@@ -288,6 +288,9 @@ pub struct TlsDetails {
     pub cipher_suite: String,
     /// The name the caller asked for.
     pub client_provided_host_header: String,
+    /// The group of the key exchange, such as `X25519MLKEM768`; absent in a session that was resumed without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_exchange: Option<String>,
 }
 
 /// Time as CloudTrail writes it.

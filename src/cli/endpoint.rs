@@ -17,6 +17,8 @@ use crate::{
     keystore::{Keystore, NewKeystore},
     kms::SystemClock,
     lab::seed::Seed,
+    services::tls::AUTHORITY_DAYS,
+    transit::pem,
 };
 
 /// What a keystore in memory is made of.
@@ -47,17 +49,41 @@ impl InMemory {
     }
 }
 
-/// Takes the address to listen on.
-pub(super) fn bind(address: SocketAddr) -> Result<Server, CommandError> {
-    Server::bind(address).map_err(|error| {
-        let taken = error.kind() == std::io::ErrorKind::AddrInUse;
-        let failed = CommandError::new(Exit::Failed, format!("cannot listen on `{address}`: {error}"));
-        if taken {
-            failed.hint("choose another with `--listen ADDRESS`; port 0 is one that is free")
-        } else {
-            failed
+/// Takes the addresses to listen on.
+pub(super) fn bind(plain: Option<SocketAddr>, tls: Option<SocketAddr>) -> Result<Server, CommandError> {
+    let at =
+        |address, flag, bound: std::io::Result<Server>| bound.map_err(|error| taken(address, flag, &error));
+    match (plain, tls) {
+        (Some(address), None) => at(address, "--listen", Server::bind(address)),
+        (None, Some(address)) => at(address, "--tls-listen", Server::bind_tls(address)),
+        (Some(address), Some(tls)) => {
+            let server = at(address, "--listen", Server::bind(address))?;
+            at(tls, "--tls-listen", server.and_tls(tls))
         }
-    })
+        (None, None) => Err(CommandError::usage("there is no address to listen on")),
+    }
+}
+
+fn taken(address: SocketAddr, flag: &str, error: &std::io::Error) -> CommandError {
+    let failed = CommandError::new(Exit::Failed, format!("cannot listen on `{address}`: {error}"));
+    if error.kind() == std::io::ErrorKind::AddrInUse {
+        failed.hint(format!("choose another with `{flag} ADDRESS`; port 0 is one that is free"))
+    } else {
+        failed
+    }
+}
+
+/// Where a server is reached: without TLS first.
+pub(super) fn endpoints(server: &Server) -> Vec<String> {
+    let plain = server.address().map(|address| format!("http://{address}"));
+    let tls = server.tls_address().map(|address| format!("https://{address}"));
+    plain.into_iter().chain(tls).collect()
+}
+
+/// The certificate of the keystore's authority, which clients of its server have to trust, as PEM.
+pub(super) fn authority_pem(keystore: &Keystore) -> Result<String, CommandError> {
+    let (authority, _) = keystore.tls().ensure_authority(&keystore.administrator(), AUTHORITY_DAYS)?;
+    Ok(pem::certificate(&authority.certificate))
 }
 
 /// The threads that a server runs on.
@@ -103,14 +129,19 @@ pub(super) fn write_profile(
     key: &ServerKey,
     region: &str,
     endpoint: &str,
+    authority: Option<&Path>,
 ) -> Result<(), CommandError> {
+    let authority = authority.map(std::path::absolute).transpose()?;
     let write = || {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         // Made with mode 0600, and in one step in the place of an older one.
         let mut file = NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
         write!(file, "[default]\naws_access_key_id = {}\naws_secret_access_key = ", key.access_key_id)?;
         file.write_all(key.secret_access_key.expose_secret())?;
-        write!(file, "\nregion = {region}\nendpoint_url = {endpoint}\n")?;
+        writeln!(file, "\nregion = {region}\nendpoint_url = {endpoint}")?;
+        if let Some(path) = &authority {
+            writeln!(file, "ca_bundle = {}", path.display())?;
+        }
         file.persist(path)?;
         Ok::<(), std::io::Error>(())
     };

@@ -133,6 +133,12 @@ impl From<&DataKeyError> for CommandError {
     }
 }
 
+impl From<crate::lab::in_transit::DemoError> for CommandError {
+    fn from(error: crate::lab::in_transit::DemoError) -> Self {
+        Self::new(Exit::Failed, error)
+    }
+}
+
 impl From<ArtifactError> for CommandError {
     fn from(error: ArtifactError) -> Self {
         if let Some(answer) = error.kms_answer() {

@@ -3,22 +3,25 @@
 use std::{
     env,
     ffi::OsString,
+    io::Write,
+    net::SocketAddr,
     os::unix::process::ExitStatusExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus},
     sync::Arc,
 };
 
 use clap::Args;
+use tempfile::NamedTempFile;
 
 use super::{
-    endpoint::{InMemory, Running, bind},
+    endpoint::{InMemory, Running, authority_pem, bind, endpoints},
     error::CommandError,
     exit,
     global::Global,
 };
 use crate::{
-    api::server::{Authentication, Hosts, Options, ServerKey, ServerKeys},
+    api::server::{Authentication, Hosts, Options, ServerKey, ServerKeys, TlsOptions},
     keystore::{Keystore, NewKeystore},
     kms::SystemClock,
     model::{AccountId, Region},
@@ -46,13 +49,16 @@ const FORGOTTEN: &[&str] = &[
 ///
 /// Example: keystead exec -- pytest
 ///
-/// The command finds AWS_ENDPOINT_URL, an access key and a Region in its environment. The endpoint serves a keystore in
+/// The command finds AWS_ENDPOINT_URL, an access key and a Region in its environment, with `--tls` AWS_CA_BUNDLE too. The endpoint serves a keystore in
 /// memory that is gone afterwards. The exit code is the command's.
 #[derive(Debug, Args)]
 pub(super) struct Exec {
     /// Make in the keystore what this file describes
     #[arg(long, value_name = "FILE.toml")]
     from: Option<PathBuf>,
+    /// Speak TLS, and let the command trust the endpoint's certificate by AWS_CA_BUNDLE
+    #[arg(long)]
+    tls: bool,
     /// The account of the keystore
     #[arg(long, default_value = "111122223333", value_name = "12 DIGITS")]
     account: AccountId,
@@ -66,10 +72,12 @@ pub(super) struct Exec {
 
 impl Exec {
     pub(super) fn run(&self, global: &Global) -> Result<exit::Exit, CommandError> {
-        let server = bind(([127, 0, 0, 1], 0).into())?;
-        let endpoint = format!("http://{}", server.address());
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        let server = if self.tls { bind(None, Some(free)) } else { bind(Some(free), None) }?;
+        let endpoint = endpoints(&server).concat();
         let new = NewKeystore { account: self.account.clone(), region: self.region.clone() };
         let keystore = InMemory::read(new, self.from.as_deref())?.make()?;
+        let bundle = self.tls.then(|| bundle(&keystore)).transpose()?;
         let mut keys = ServerKeys::default();
         let key = key_of(&keystore, global.caller()?.as_deref(), &mut keys)?;
         let running = Running::start(
@@ -80,16 +88,18 @@ impl Exec {
                 hosts: Hosts::default(),
                 clock: Arc::new(SystemClock),
                 renew: None,
+                tls: TlsOptions::default(),
             },
         )?;
-        let ended = self.spawn(&endpoint, &key).and_then(wait);
+        let bundle = bundle.as_ref().map(NamedTempFile::path);
+        let ended = self.spawn(&endpoint, &key, bundle).and_then(wait);
         running.stop()?;
         let status = ended?;
         let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
         Ok(exit::Exit::OfCommand(u8::try_from(code).unwrap_or(1)))
     }
 
-    fn spawn(&self, endpoint: &str, key: &ServerKey) -> Result<Child, CommandError> {
+    fn spawn(&self, endpoint: &str, key: &ServerKey, bundle: Option<&Path>) -> Result<Child, CommandError> {
         let Some((program, arguments)) = self.command.split_first() else {
             return Err(CommandError::usage("there is no command to run"));
         };
@@ -106,6 +116,9 @@ impl Exec {
             .env("AWS_REGION", self.region.as_str())
             .env("AWS_DEFAULT_REGION", self.region.as_str())
             .env("AWS_EC2_METADATA_DISABLED", "true");
+        if let Some(path) = bundle {
+            command.env("AWS_CA_BUNDLE", path);
+        }
         // A proxy for the network beyond is in the way to this machine.
         for name in ["NO_PROXY", "no_proxy"] {
             let mut hosts = env::var_os(name).unwrap_or_default();
@@ -122,6 +135,13 @@ impl Exec {
             CommandError::new(exit::Exit::OfCommand(code), format!("cannot run `{name}`: {error}"))
         })
     }
+}
+
+/// What the command is to trust: the authority of this keystore and no other.
+fn bundle(keystore: &Keystore) -> Result<NamedTempFile, CommandError> {
+    let mut file = NamedTempFile::with_prefix("keystead-ca-")?;
+    file.write_all(authority_pem(keystore)?.as_bytes())?;
+    Ok(file)
 }
 
 /// An access key of whoever is to call.

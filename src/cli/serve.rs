@@ -12,17 +12,19 @@ use clap::{Args, ValueEnum};
 use tokio::sync::watch;
 
 use super::{
-    endpoint::{InMemory, bind, runtime, write_profile, write_whole},
+    endpoint::{InMemory, authority_pem, bind, endpoints, runtime, write_profile, write_whole},
     error::CommandError,
     exit::Exit,
     global::Global,
     output,
 };
 use crate::{
-    api::server::{Authentication, Hosts, Options, Renew, Server, ServerKey, ServerKeys},
+    api::server::{Authentication, Hosts, Options, Renew, Server, ServerKey, ServerKeys, TlsOptions},
     keystore::{Keystore, NewKeystore},
     kms::SystemClock,
-    model::{AccountId, Region},
+    model::{AccountId, HostName, ParseError, Region},
+    transit::Versions,
+    world::Settings,
 };
 
 /// The account of emulators that do not authenticate.
@@ -36,12 +38,22 @@ const DEFAULT_ACCOUNT: &str = "111122223333";
 ///
 /// Then `AWS_ENDPOINT_URL=http://127.0.0.1:4599` and an access key are all that an AWS client needs. With `--ephemeral`
 /// the keystore lives in memory and is gone when the server stops. The server listens on this machine alone, unless
-/// `--allow-remote` says otherwise.
+/// `--allow-remote` says otherwise. With `--tls-listen` it speaks TLS too, with a certificate of the keystore's own
+/// authority that it renews by itself; clients trust the file of `--ca-file` by `AWS_CA_BUNDLE`.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// The address to listen on; port 0 is one that is free
     #[arg(long, default_value = "127.0.0.1:4599", value_name = "ADDRESS")]
     listen: SocketAddr,
+    /// The address to speak TLS on
+    #[arg(long, value_name = "ADDRESS")]
+    tls_listen: Option<SocketAddr>,
+    /// Speak TLS 1.2 too, for clients that know nothing newer
+    #[arg(long, requires = "tls_listen")]
+    tls12: bool,
+    /// Write the authority's certificate to this file, for clients to trust
+    #[arg(long, value_name = "FILE", requires = "tls_listen")]
+    ca_file: Option<PathBuf>,
     /// Whether requests must be signed
     #[arg(long, value_enum, default_value_t = Auth::Sigv4, value_name = "HOW")]
     auth: Auth,
@@ -60,10 +72,10 @@ pub(super) struct Serve {
     /// Write an access key of the administrator to this file, as an AWS profile
     #[arg(long, value_name = "FILE")]
     credentials_file: Option<PathBuf>,
-    /// Write the port to this file when ready
+    /// Write the port to this file when ready, and in a second line that of TLS
     #[arg(long, value_name = "FILE")]
     port_file: Option<PathBuf>,
-    /// Write the endpoint to this open file descriptor when ready
+    /// Write the endpoint, and that of TLS, to this open file descriptor when ready
     #[arg(long, value_name = "N")]
     ready_fd: Option<u32>,
     /// Listen on an address that other machines can reach
@@ -99,42 +111,59 @@ impl Serve {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
         self.check()?;
         self.log();
-        let server = bind(self.listen)?;
-        let endpoint = format!("http://{}", server.address());
-        let (keystore, renew) = self.keystore(global, &endpoint)?;
+        let server = bind(Some(self.listen), self.tls_listen)?;
+        let endpoints = endpoints(&server);
+        let all = endpoints.join(" ");
+        let (keystore, renew) = self.keystore(global, &all)?;
         let settings = keystore.settings()?;
+        if let Some(path) = &self.ca_file {
+            write_whole(path, &authority_pem(&keystore)?)?;
+        }
         let mut keys = ServerKeys::default();
         if let Some(path) = &self.credentials_file {
             let key = self.make_key(&keystore, &mut keys)?;
-            write_profile(path, &key, settings.region.as_str(), &endpoint)?;
+            // The last is that of TLS; of use to whoever is told whom to trust.
+            let used = if self.ca_file.is_some() { endpoints.last() } else { endpoints.first() };
+            let endpoint = used.map_or("", String::as_str);
+            write_profile(path, &key, settings.region.as_str(), endpoint, self.ca_file.as_deref())?;
         }
         let authentication = match self.auth {
             Auth::Sigv4 => Authentication::SigV4(keys),
             Auth::None => Authentication::None(settings.account.clone()),
         };
-        self.banner(&settings.account, self.credentials_file.as_deref());
+        self.banner(&settings, self.credentials_file.as_deref());
         let options = Options {
             authentication,
             hosts: Hosts::new(self.allow_host.iter().cloned()),
             clock: Arc::new(SystemClock),
             renew: if self.auth == Auth::None { renew } else { None },
+            tls: self.tls()?,
         };
-        self.serve(server, keystore, options, &endpoint)
+        self.serve(server, keystore, options, &all)
+    }
+
+    fn tls(&self) -> Result<TlsOptions, CommandError> {
+        let hosts: Result<Vec<HostName>, ParseError> =
+            self.allow_host.iter().map(|name| name.to_ascii_lowercase().parse()).collect();
+        let versions = if self.tls12 { Versions::Tls12Too } else { Versions::Tls13 };
+        Ok(TlsOptions { versions, hosts: hosts?, ..TlsOptions::default() })
     }
 
     /// What must not be served.
     fn check(&self) -> Result<(), CommandError> {
-        let local = self.listen.ip().is_loopback();
-        if !local && self.auth == Auth::None {
+        let addresses = std::iter::once(self.listen).chain(self.tls_listen);
+        let remote = addresses.into_iter().find(|address| !address.ip().is_loopback());
+        if let Some(address) = remote.filter(|_| self.auth == Auth::None) {
             return Err(CommandError::usage(format!(
-                "`{}` can be reached from other machines, and without signatures everybody there would be root",
-                self.listen
+                "`{address}` can be reached from other machines, and without signatures everybody there would be root"
             ))
             .hint("leave `--auth none` out, or listen on 127.0.0.1"));
         }
-        if !local && !self.allow_remote {
-            return Err(CommandError::usage(format!("`{}` can be reached from other machines", self.listen))
-                .hint("add `--allow-remote` if that is meant; the connection is not encrypted"));
+        if let Some(address) = remote.filter(|_| !self.allow_remote) {
+            let not_encrypted =
+                if self.listen.ip().is_loopback() { "" } else { "; the connection is not encrypted" };
+            return Err(CommandError::usage(format!("`{address}` can be reached from other machines"))
+                .hint(format!("add `--allow-remote` if that is meant{not_encrypted}")));
         }
         if self.auth == Auth::None && self.credentials_file.is_some() {
             return Err(CommandError::usage("with `--auth none` there are no credentials to write"));
@@ -179,7 +208,8 @@ impl Serve {
         keys.make(arn.clone()).map_err(|error| CommandError::new(Exit::Failed, error))
     }
 
-    fn banner(&self, account: &AccountId, credentials: Option<&Path>) {
+    fn banner(&self, settings: &Settings, credentials: Option<&Path>) {
+        let account = &settings.account;
         if self.auth == Auth::None {
             output::warn(&format!(
                 "requests are not authenticated: every caller on this machine is root of {account}, or of the account \
@@ -188,6 +218,12 @@ impl Serve {
         }
         if !self.listen.ip().is_loopback() {
             output::warn("other machines can reach this server, and the connection is not encrypted");
+        }
+        if self.tls_listen.is_some() && settings.clock_offset_millis != 0 {
+            output::warn(
+                "the keystore's clock is ahead of the real one, and so is the server's certificate: clients refuse it until \
+                 their clocks are as far",
+            );
         }
         if let Some(path) = credentials {
             output::say(&format!(
@@ -204,7 +240,11 @@ impl Serve {
         options: Options,
         endpoint: &str,
     ) -> Result<(), CommandError> {
-        let port = server.address().port();
+        let ports: Vec<String> = [server.address(), server.tls_address()]
+            .into_iter()
+            .flatten()
+            .map(|address| format!("{}\n", address.port()))
+            .collect();
         let failed =
             |error: std::io::Error| CommandError::new(Exit::Failed, format!("the server failed: {error}"));
         runtime()?.block_on(async {
@@ -222,14 +262,14 @@ impl Serve {
                 stop.closed().await;
             });
             // The socket listens already: whoever comes from now on is answered.
-            self.tell_ready(endpoint, port)?;
+            self.tell_ready(endpoint, &ports.concat())?;
             server.run(keystore, options, stopped).await.map_err(failed)
         })
     }
 
-    fn tell_ready(&self, endpoint: &str, port: u16) -> Result<(), CommandError> {
+    fn tell_ready(&self, endpoint: &str, ports: &str) -> Result<(), CommandError> {
         if let Some(path) = &self.port_file {
-            write_whole(path, &format!("{port}\n"))?;
+            write_whole(path, ports)?;
         }
         if let Some(number) = self.ready_fd {
             let path = format!("/dev/fd/{number}");

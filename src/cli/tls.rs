@@ -13,14 +13,10 @@ use serde_json::{Value, json};
 use super::{error::CommandError, exit::Exit, global::Global, output};
 use crate::{
     keystore::Keystore,
-    kms::Caller,
-    model::{
-        CertificateNames, CertificateSerial, Days, ErrorCode, HostName, PrincipalArn, RevocationReason,
-        Timestamp,
-    },
+    model::{CertificateNames, CertificateSerial, Days, HostName, PrincipalArn, RevocationReason, Timestamp},
     services::tls::{AUTHORITY_DAYS, CERTIFICATE_DAYS, IssueCertificate},
     transit::{HolderKey, TransitError, pem},
-    world::{Authority, Certificate},
+    world::Certificate,
 };
 
 /// Issue and revoke certificates for TLS, in which a certificate names a principal
@@ -121,7 +117,10 @@ impl Tls {
 impl Ca {
     fn run(&self, global: &Global) -> Result<(), CommandError> {
         let (keystore, caller) = global.session()?;
-        let authority = authority(&keystore, &caller, Days::new(self.valid_days))?;
+        let (authority, made) = keystore.tls().ensure_authority(&caller, Days::new(self.valid_days))?;
+        if made {
+            output::say(&format!("made {}, valid until {}", authority.arn, authority.not_after));
+        }
         if self.crl {
             let list = keystore.tls().revocation_list(&caller)?;
             return Ok(output::lines(pem::revocation_list(&list).trim_end())?);
@@ -136,18 +135,6 @@ impl Ca {
             }));
         }
         Ok(output::lines(certificate.trim_end())?)
-    }
-}
-
-/// The authority, made when there is none.
-fn authority(keystore: &Keystore, caller: &Caller, validity: Days) -> Result<Authority, CommandError> {
-    match keystore.tls().authority(caller) {
-        Err(error) if error.code() == ErrorCode::ResourceNotFound => {
-            let authority = keystore.tls().create_authority(caller, validity)?;
-            output::say(&format!("made {}, valid until {}", authority.arn, authority.not_after));
-            Ok(authority)
-        }
-        other => Ok(other?),
     }
 }
 

@@ -43,7 +43,7 @@ use self::{
     seal::{Purpose, RootKey, SealedRoot, Sealing},
 };
 #[cfg(feature = "tls")]
-use crate::services::tls::Tls;
+use crate::services::{inference::Inference, tls::Tls};
 use crate::{
     audit::{
         AuditLog, LogOptions, LogPosition, checkpoint,
@@ -339,6 +339,12 @@ impl Keystore {
     /// Sealing and opening artifacts under this keystore's keys, as `caller`.
     pub fn artifacts(&self, caller: &Caller) -> Artifacts<'_> {
         Artifacts::new(&self.door, caller)
+    }
+
+    /// A simulated inference endpoint over this keystore's keys.
+    #[cfg(feature = "tls")]
+    pub fn inference(&self) -> Inference<'_> {
+        Inference::new(&self.door)
     }
 
     /// The certificate authority of this keystore.

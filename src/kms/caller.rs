@@ -1,6 +1,7 @@
 //! Who makes a call, and by which way it came.
 
 use crate::{
+    audit::TlsDetails,
     iam::{AccessKeyId, Session},
     model::{AccountId, ParseError, PrincipalArn, VpcEndpointId},
     world::World,
@@ -73,7 +74,7 @@ pub struct Caller {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Wire {
     request_id: String,
-    secure_transport: bool,
+    tls: Option<TlsDetails>,
 }
 
 /// The name of the session in which a role acts when it is chosen directly, without AssumeRole.
@@ -129,15 +130,15 @@ impl Caller {
     ) -> Self {
         self.source_ip = source_ip.into();
         self.user_agent = user_agent.into();
-        self.wire = Some(Wire { request_id: request_id.into(), secure_transport: false });
+        self.wire = Some(Wire { request_id: request_id.into(), tls: None });
         self
     }
 
     /// The same, when the connection was TLS.
     #[must_use]
-    pub fn by_tls(mut self) -> Self {
+    pub fn by_tls(mut self, details: TlsDetails) -> Self {
         if let Some(wire) = &mut self.wire {
-            wire.secure_transport = true;
+            wire.tls = Some(details);
         }
         self
     }
@@ -224,7 +225,13 @@ impl Caller {
     /// Whether the connection was TLS.
     #[must_use]
     pub fn is_secure_transport(&self) -> bool {
-        self.wire.as_ref().is_some_and(|wire| wire.secure_transport)
+        self.tls_details().is_some()
+    }
+
+    /// How the connection was protected, when it was TLS.
+    #[must_use]
+    pub fn tls_details(&self) -> Option<&TlsDetails> {
+        self.wire.as_ref()?.tls.as_ref()
     }
 
     /// The same caller, from another address.

@@ -440,7 +440,7 @@ impl Door {
             vpc_endpoint_id: caller.vpc_endpoint().map(ToString::to_string),
             service_event_details: None,
             event_category: if O::DATA_EVENT { "Data" } else { "Management" }.into(),
-            tls_details: None,
+            tls_details: caller.tls_details().cloned(),
         })
     }
 }

@@ -4,6 +4,8 @@ pub mod artifacts;
 pub mod cloudtrail;
 pub mod ec2;
 pub mod iam;
+#[cfg(feature = "tls")]
+pub mod inference;
 pub mod organizations;
 pub mod query;
 pub mod s3;

@@ -101,14 +101,26 @@ impl Client {
         socket.set_nodelay(true)?;
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| TransitError::Configuration(format!("`{host}` is not the name of a host")))?;
-        let mut socket = Bounded::new(socket, limits.idle, Some(limits.handshake));
+        let mut socket = Bounded::new(socket, limits).within(limits.handshake);
         let mut connection = ClientConnection::new(self.config(), name.clone())?;
-        while connection.is_handshaking() {
-            connection.complete_io(&mut socket)?;
+        if let Err(refused) = self.shake_hands(&mut connection, &mut socket, &name) {
+            socket.hang_up_unless_gone(&refused);
+            return Err(refused);
         }
-        self.check(&connection, &name)?;
         socket.settle();
         Ok(StreamOwned::new(connection, socket))
+    }
+
+    fn shake_hands(
+        &self,
+        connection: &mut ClientConnection,
+        socket: &mut Bounded,
+        host: &ServerName<'_>,
+    ) -> Result<(), TransitError> {
+        while connection.is_handshaking() {
+            connection.complete_io(socket)?;
+        }
+        self.check(connection, host)
     }
 
     /// Judges the server's certificate anew, once the handshake is over: a resumed session shows it only at its beginning.

@@ -64,6 +64,9 @@ pub enum TransitError {
     /// The peer took longer than it may.
     #[error("the peer took longer than it may")]
     TimedOut,
+    /// The peer announces more than is taken at once.
+    #[error("the peer sends {0} bytes at once, and {1} are the most that is taken")]
+    FrameTooLong(u64, usize),
     /// As many peers as may be are connected already.
     #[error("{0} peers are connected already, which is as many as may be")]
     TooManyPeers(usize),
@@ -106,6 +109,7 @@ impl TransitError {
             Self::PeerRefused(_) => "PeerRefused",
             Self::CutOff => "CutOff",
             Self::TimedOut => "TimedOut",
+            Self::FrameTooLong(..) => "FrameTooLong",
             Self::TooManyPeers(_) => "TooManyPeers",
             Self::NotPem(_) => "NotPem",
             Self::Making(_) => "Making",
@@ -113,6 +117,13 @@ impl TransitError {
             Self::Configuration(_) => "Configuration",
             Self::Io(_) => "Io",
         }
+    }
+}
+
+impl TransitError {
+    /// Whether nobody is there any more who could be told.
+    pub(crate) fn is_of_nobody(&self) -> bool {
+        matches!(self, Self::TimedOut | Self::CutOff | Self::Io(_))
     }
 }
 
@@ -159,7 +170,9 @@ impl From<CertificateError> for TransitError {
 impl From<PeerIncompatible> for TransitError {
     fn from(error: PeerIncompatible) -> Self {
         match error {
-            PeerIncompatible::SupportedVersionsExtensionRequired
+            // A client without this extension knows nothing newer than TLS 1.1, or 1.2 with SHA-1 alone.
+            PeerIncompatible::SignatureAlgorithmsExtensionRequired
+            | PeerIncompatible::SupportedVersionsExtensionRequired
             | PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
             | PeerIncompatible::Tls12NotOffered
@@ -176,7 +189,11 @@ impl From<io::Error> for TransitError {
             Some(inner) => inner.clone().into(),
             None => match error.kind() {
                 io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Self::TimedOut,
-                io::ErrorKind::UnexpectedEof => Self::CutOff,
+                io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::NotConnected
+                | io::ErrorKind::BrokenPipe => Self::CutOff,
                 _ => Self::Io(error),
             },
         }
@@ -219,7 +236,8 @@ mod tests {
         assert!(matches!(TransitError::from(wrapped), TransitError::ForgedRecord));
         let timed_out = io::Error::from(io::ErrorKind::WouldBlock);
         assert!(matches!(TransitError::from(timed_out), TransitError::TimedOut));
-        let cut = io::Error::from(io::ErrorKind::UnexpectedEof);
-        assert!(matches!(TransitError::from(cut), TransitError::CutOff));
+        for cut in [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset] {
+            assert!(matches!(TransitError::from(io::Error::from(cut)), TransitError::CutOff));
+        }
     }
 }

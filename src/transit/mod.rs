@@ -18,10 +18,12 @@
 
 mod client;
 mod error;
+mod frame;
 mod identity;
 mod options;
 mod peer;
 pub mod pem;
+mod serve;
 mod server;
 mod stream;
 #[cfg(test)]
@@ -32,9 +34,11 @@ pub mod x509;
 // The public interface is:
 pub use client::{Client, ClientStream};
 pub use error::{TransitError, alert_name};
+pub use frame::{read_frame, write_frame};
 pub use identity::{HolderKey, Identity};
 pub use options::{Ciphers, Now, Options, Resumption, SESSIONS_MAX, Versions};
 pub use peer::{Negotiated, Peer};
+pub use serve::serve;
 pub use server::{Callers, Server, ServerStream};
-pub use stream::{Bounded, Gate, Limits, Pass};
+pub use stream::{Bounded, Duplex, Gate, Limits, Pass, reason};
 pub use trust::Trust;

@@ -1,6 +1,10 @@
 //! What both sides choose alike: versions, ciphers, groups, protocols, and whose clock it is.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use rustls::{
     CipherSuite, SupportedProtocolVersion, crypto::CryptoProvider, pki_types::UnixTime,
@@ -99,6 +103,15 @@ impl Now {
     #[must_use]
     pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
+    }
+
+    /// The machine's own clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::new(|| {
+            let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        })
     }
 
     /// What time it is.

@@ -116,18 +116,36 @@ impl Server {
         limits: &Limits,
     ) -> Result<(ServerStream, Option<Peer>), TransitError> {
         socket.set_nodelay(true)?;
-        let mut socket = Bounded::new(socket, limits.idle, Some(limits.handshake));
+        let mut socket = Bounded::new(socket, limits).within(limits.handshake);
         let mut connection = ServerConnection::new(self.config())?;
-        while connection.is_handshaking() {
-            connection.complete_io(&mut socket)?;
-        }
-        let peer = self.peer(&connection)?;
-        // What follows the handshake, such as tickets, goes out now.
-        while connection.wants_write() {
-            connection.write_tls(&mut socket)?;
-        }
+        let peer = match self.shake_hands(&mut connection, &mut socket) {
+            Ok(peer) => peer,
+            Err(refused) => {
+                socket.hang_up_unless_gone(&refused);
+                return Err(refused);
+            }
+        };
         socket.settle();
         Ok((StreamOwned::new(connection, socket), peer))
+    }
+
+    fn shake_hands(
+        &self,
+        connection: &mut ServerConnection,
+        socket: &mut Bounded,
+    ) -> Result<Option<Peer>, TransitError> {
+        while connection.is_handshaking() {
+            connection.complete_io(socket)?;
+        }
+        let peer = self.peer(connection);
+        if peer.is_err() {
+            connection.send_close_notify();
+        }
+        // What follows the handshake, such as tickets, goes out now.
+        while connection.wants_write() {
+            connection.write_tls(socket)?;
+        }
+        peer
     }
 
     /// Who has called, once the handshake is over: none when callers need no certificate and this one showed none.

@@ -2,13 +2,16 @@
 
 use std::{
     io::{self, Read, Write},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
+    ops::DerefMut,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
+
+use rustls::{ConnectionCommon, SideData, StreamOwned};
 
 use super::TransitError;
 
@@ -19,29 +22,132 @@ pub struct Limits {
     pub handshake: Duration,
     /// Without a byte, once the handshake is over.
     pub idle: Duration,
+    /// For a peer that was refused to hear why and hang up.
+    pub farewell: Duration,
     /// Peers at once.
     pub peers_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { handshake: Duration::from_secs(10), idle: Duration::from_secs(60), peers_max: 256 }
+        Self {
+            handshake: Duration::from_secs(10),
+            idle: Duration::from_secs(60),
+            farewell: Duration::from_secs(1),
+            peers_max: 256,
+        }
     }
 }
+
+/// A stream in both directions that can say its end: TLS, or a plain socket.
+pub trait Duplex: Read + Write {
+    /// Says that nothing more follows, so that the other side can tell the end from a cut. One that has gone is not told.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be said.
+    fn finish(&mut self) -> Result<(), TransitError>;
+
+    /// Hangs up on a peer that was refused, so that it hears why: a socket that is closed over bytes which nobody read is
+    /// reset, and a reset overtakes what was said before it. Waits no longer than [`Limits::farewell`].
+    fn hang_up(&mut self);
+}
+
+impl<C, S> Duplex for StreamOwned<C, Bounded>
+where
+    C: DerefMut<Target = ConnectionCommon<S>>,
+    S: SideData,
+{
+    fn finish(&mut self) -> Result<(), TransitError> {
+        self.conn.send_close_notify();
+        while self.conn.wants_write() {
+            if let Err(error) = self.conn.write_tls(&mut self.sock) {
+                return or_gone(error);
+            }
+        }
+        self.sock.finish()
+    }
+
+    fn hang_up(&mut self) {
+        self.sock.hang_up();
+    }
+}
+
+impl Duplex for Bounded {
+    fn finish(&mut self) -> Result<(), TransitError> {
+        self.socket.shutdown(Shutdown::Write).or_else(or_gone)
+    }
+
+    fn hang_up(&mut self) {
+        if self.socket.shutdown(Shutdown::Write).is_err() {
+            return;
+        }
+        self.until = Instant::now().checked_add(self.farewell);
+        (self.start, self.end) = (0, 0);
+        let mut passed_over = 0;
+        while passed_over < FAREWELL_BYTES_MAX {
+            match self.fill() {
+                Ok(0) | Err(_) => break,
+                Ok(bytes) => passed_over += bytes,
+            }
+        }
+    }
+}
+
+/// That a peer has gone is no fault where nothing more was to be said to it.
+fn or_gone(error: io::Error) -> Result<(), TransitError> {
+    match TransitError::from(error) {
+        TransitError::CutOff => Ok(()),
+        other => Err(other),
+    }
+}
+
+/// Why nothing more could be sent, in the peer's own words when it said why it stopped reading.
+#[must_use]
+pub fn reason(stream: &mut dyn Duplex, error: io::Error) -> TransitError {
+    match TransitError::from(error) {
+        error @ TransitError::CutOff => match stream.read(&mut [0]).map_err(TransitError::from) {
+            Err(refused @ TransitError::PeerRefused(_)) => refused,
+            _ => error,
+        },
+        other => other,
+    }
+}
+
+/// What is read from the system at once: `rustls` asks for 4 KiB, and each call costs as much as decrypting that.
+const INPUT_BYTES: usize = 64 * 1024;
+/// How much of what a refused peer still sends is passed over.
+const FAREWELL_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// A socket whose every wait has an end.
 #[derive(Debug)]
 pub struct Bounded {
     socket: TcpStream,
     idle: Duration,
+    farewell: Duration,
     until: Option<Instant>,
+    input: Box<[u8]>,
+    /// Where what was read and not handed out yet begins and ends.
+    start: usize,
+    end: usize,
+    /// What the socket's time-outs are set to.
+    waits: [Option<Duration>; 2],
 }
 
 impl Bounded {
-    /// Waits at most `idle` for each byte, and with `whole` at most that long in all until [`Bounded::settle`].
+    /// Waits for each byte as long as a peer may be idle.
     #[must_use]
-    pub fn new(socket: TcpStream, idle: Duration, whole: Option<Duration>) -> Self {
-        Self { socket, idle, until: whole.and_then(|whole| Instant::now().checked_add(whole)) }
+    pub fn new(socket: TcpStream, limits: &Limits) -> Self {
+        let input = vec![0; INPUT_BYTES].into_boxed_slice();
+        let Limits { idle, farewell, .. } = *limits;
+        Self { socket, idle, farewell, until: None, input, start: 0, end: 0, waits: [None; 2] }
+    }
+
+    /// Waits that long in all, until [`Bounded::settle`].
+    #[must_use]
+    pub fn within(mut self, whole: Duration) -> Self {
+        self.until = Instant::now().checked_add(whole);
+        self
     }
 
     /// From now on only idleness counts.
@@ -55,25 +161,61 @@ impl Bounded {
         &self.socket
     }
 
+    /// The same, when there is still somebody to hear it.
+    pub(super) fn hang_up_unless_gone(&mut self, why: &TransitError) {
+        if !why.is_of_nobody() {
+            self.hang_up();
+        }
+    }
+
     /// How long the next wait may be.
     fn wait(&self) -> io::Result<Duration> {
         let left = self.until.map(|until| until.saturating_duration_since(Instant::now()));
         let wait = left.map_or(self.idle, |left| left.min(self.idle));
         if wait.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(wait) }
     }
+
+    /// Reads what the system has.
+    fn fill(&mut self) -> io::Result<usize> {
+        let wait = Some(self.wait()?);
+        if self.waits[0] != wait {
+            self.socket.set_read_timeout(wait)?;
+            self.waits[0] = wait;
+        }
+        self.socket.read(&mut self.input).map_err(timed_out)
+    }
+
+    fn before_writing(&mut self) -> io::Result<()> {
+        let wait = Some(self.wait()?);
+        if self.waits[1] != wait {
+            self.socket.set_write_timeout(wait)?;
+            self.waits[1] = wait;
+        }
+        Ok(())
+    }
 }
 
 impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.socket.set_read_timeout(Some(self.wait()?))?;
-        self.socket.read(buffer).map_err(timed_out)
+        if self.start == self.end {
+            (self.start, self.end) = (0, self.fill()?);
+        }
+        let mut ready = self.input.get(self.start..self.end).unwrap_or_default();
+        let read = ready.read(buffer)?;
+        self.start += read;
+        Ok(read)
     }
 }
 
 impl Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.socket.set_write_timeout(Some(self.wait()?))?;
+        self.before_writing()?;
         self.socket.write(bytes).map_err(timed_out)
+    }
+
+    fn write_vectored(&mut self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.before_writing()?;
+        self.socket.write_vectored(parts).map_err(timed_out)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -142,7 +284,8 @@ mod tests {
     #[test]
     fn a_silent_peer_is_let_go() {
         let (near, _far) = pair();
-        let mut near = Bounded::new(near, Duration::from_millis(20), None);
+        let limits = Limits { idle: Duration::from_millis(20), ..Limits::default() };
+        let mut near = Bounded::new(near, &limits);
         let error = near.read(&mut [0]).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(matches!(TransitError::from(error), TransitError::TimedOut));
@@ -152,7 +295,7 @@ mod tests {
     fn a_peer_that_trickles_is_let_go_when_the_whole_time_is_over() {
         let (near, mut far) = pair();
         let began = Instant::now();
-        let mut near = Bounded::new(near, Duration::from_secs(60), Some(Duration::from_millis(50)));
+        let mut near = Bounded::new(near, &Limits::default()).within(Duration::from_millis(50));
         let mut read = 0;
         let error = loop {
             // Each byte comes at once, so that no single wait is long.
@@ -167,6 +310,21 @@ mod tests {
         near.settle();
         far.write_all(b"x").unwrap();
         assert_eq!(near.read(&mut [0]).unwrap(), 1);
+    }
+
+    #[test]
+    fn who_is_hung_up_on_hears_what_was_said_and_cannot_hold_on() {
+        let (near, mut far) = pair();
+        let limits = Limits { farewell: Duration::from_millis(50), ..Limits::default() };
+        let mut near = Bounded::new(near, &limits);
+        far.write_all(&[0; 100_000]).unwrap();
+        near.write_all(b"no").unwrap();
+        // The far side does not hang up, and is not waited for.
+        near.hang_up();
+        drop(near);
+        let mut heard = [0; 2];
+        far.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"no");
     }
 
     #[test]

@@ -3,7 +3,10 @@
 //! INVARIANT: a certificate of an authority whose list is missing or out of date is refused, unless the trust was made
 //! [without lists](Trust::without_revocation) by name.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme,
@@ -19,7 +22,7 @@ use rustls::{
     },
 };
 
-use super::TransitError;
+use super::{TransitError, pem};
 
 /// Whom one side believes.
 #[derive(Debug, Clone)]
@@ -37,6 +40,15 @@ impl Trust {
     pub fn new(authorities: &[Vec<u8>], lists: &[Vec<u8>]) -> Result<Self, TransitError> {
         let lists = lists.iter().map(|list| CertificateRevocationListDer::from(list.clone())).collect();
         Ok(Self { lists: Some(lists), ..Self::without_revocation(authorities)? })
+    }
+
+    /// Believes the authorities in one PEM file, but no certificate on the revocation list in the other.
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read or holds something else.
+    pub fn read(authorities: &Path, list: &Path) -> Result<Self, TransitError> {
+        Self::new(&pem::read_certificates(authorities)?, &[pem::read_revocation_list(list)?])
     }
 
     /// Believes these authorities (DER) and does not learn what they revoke.

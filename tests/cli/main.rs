@@ -40,7 +40,7 @@ fn the_commands_of_the_readme_and_the_docs_are_as_they_are_written() {
     };
     let lessons_pages: Vec<_> = lessons_files.iter().filter(is_page).collect();
     assert_eq!(lessons_pages.len(), 10);
-    let pages = [project.join("README.md"), project.join("docs/tiers.md")];
+    let pages = [project.join("README.md"), project.join("docs/tiers.md"), project.join("docs/transit.md")];
     let in_a_shell = |page: &&PathBuf| shell::PAGES.iter().any(|shell| page.ends_with(shell));
     for page in pages.iter().chain(lessons_pages).filter(|page| !in_a_shell(page)) {
         let name = page.file_stem().unwrap().to_str().unwrap();

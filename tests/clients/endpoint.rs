@@ -68,6 +68,30 @@ fn a_user_made_over_the_wire_signs_with_its_own_access_key() {
 }
 
 #[test]
+fn boto3_speaks_tls_with_whom_the_bundle_says_and_nobody_else() {
+    let mut command = keystead(&["exec", "--tls", "--"]);
+    command.arg(python::interpreter()).arg("-I").arg(repository("tests/clients/tls.py"));
+    assert_eq!(run(&mut command).trim(), "done");
+}
+
+/// Where there is `openssl`: a client that is neither ours nor Python's.
+#[test]
+fn openssl_verifies_the_servers_certificate() {
+    if Command::new("openssl").arg("version").output().is_err() {
+        return;
+    }
+    let script = "address=${AWS_ENDPOINT_URL#https://}; \
+                  openssl s_client -connect $address -CAfile $AWS_CA_BUNDLE -verify_return_error \
+                  -verify_hostname localhost </dev/null 2>&1";
+    let said = run(keystead(&["exec", "--tls", "--", "sh", "-c"]).arg(script));
+    assert!(said.contains("Verify return code: 0 (ok)"), "{said}");
+    assert!(said.contains("TLSv1.3, Cipher is TLS_AES_256_GCM_SHA384"), "{said}");
+    let script = script.replace("-verify_hostname localhost", "-verify_hostname elsewhere.test");
+    let output = keystead(&["exec", "--tls", "--", "sh", "-c"]).arg(script).output().unwrap();
+    assert!(!output.status.success(), "{output:?}");
+}
+
+#[test]
 fn the_aws_command_leads_a_key_through_its_life() {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("plain"), b"weights").unwrap();

@@ -38,3 +38,17 @@ fn a_caller_who_is_not_there_is_refused() {
     let output = keystead(&["exec", "--as", "user/nobody", "--", "true"]).output().unwrap();
     assert_eq!(output.status.code(), Some(3), "{output:?}");
 }
+
+#[test]
+fn with_tls_the_command_is_told_whom_to_trust_as_long_as_it_runs() {
+    let script = "echo $AWS_ENDPOINT_URL $AWS_CA_BUNDLE; head -1 $AWS_CA_BUNDLE";
+    let (code, said, words) = run(script, &["--tls"]);
+    assert_eq!(code, Some(0), "{words}");
+    let (first, second) = said.trim().split_once('\n').unwrap();
+    let (endpoint, bundle) = first.split_once(' ').unwrap();
+    assert!(endpoint.starts_with("https://127.0.0.1:"), "{said}");
+    assert_eq!(second, "-----BEGIN CERTIFICATE-----");
+    assert!(!std::path::Path::new(bundle).exists(), "nothing is left behind");
+    let (_, said, _) = run("echo ${AWS_CA_BUNDLE:-none}", &[]);
+    assert_eq!(said.trim(), "none");
+}

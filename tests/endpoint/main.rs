@@ -15,3 +15,4 @@ mod life;
 mod process;
 mod signatures;
 mod vpc;
+mod tls;

@@ -28,6 +28,8 @@ pub(crate) fn keystead(arguments: &[&str]) -> Command {
 pub(crate) struct Served {
     pub(crate) child: Child,
     pub(crate) address: String,
+    /// Where it speaks TLS.
+    pub(crate) tls: Option<String>,
 }
 
 impl Served {
@@ -37,9 +39,12 @@ impl Served {
         let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address =
-            line.trim().strip_prefix("ready: http://").unwrap_or_else(|| panic!("`{line}`")).to_owned();
-        Self { child, address }
+        let all = line.trim().strip_prefix("ready: http://").unwrap_or_else(|| panic!("`{line}`"));
+        let (address, tls) = match all.split_once(" https://") {
+            Some((address, tls)) => (address.to_owned(), Some(tls.to_owned())),
+            None => (all.to_owned(), None),
+        };
+        Self { child, address, tls }
     }
 
     /// One in memory that asks for no signature.
@@ -66,6 +71,17 @@ impl Served {
 
     /// Sends a request with these headers beside Host and Content-Length.
     pub(crate) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        Reply::parse(&self.raw(&self.head_and_body(method, path, headers, body)))
+    }
+
+    /// The bytes of such a request.
+    pub(crate) fn head_and_body(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Vec<u8> {
         let mut text = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             text.push_str(&format!("Host: {}\r\n", self.address));
@@ -74,7 +90,7 @@ impl Served {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
         text.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
-        Reply::parse(&self.raw(&[text.as_bytes(), body].concat()))
+        [text.as_bytes(), body].concat()
     }
 
     /// Asks KMS, without a signature.
@@ -172,7 +188,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         Self { status, head: head.to_ascii_lowercase(), body: body.to_owned() }

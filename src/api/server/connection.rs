@@ -5,11 +5,15 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 
-use super::{Shared, dispatch};
+use super::{
+    Shared, dispatch,
+    tls::{Arrival, TlsDoor},
+};
 
 /// The most connections at once; one more is closed at once.
 pub(super) const CONNECTIONS_MAX: usize = 16_384;
@@ -22,9 +26,14 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long to wait when the system has no more open files to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts connections until `stop` says so; then lets those that are there finish what they have begun.
-pub(super) async fn accept(listener: TcpListener, shared: &Arc<Shared>, mut stop: watch::Receiver<bool>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+/// Accepts connections until `stop` says so, as long as there is room.
+pub(super) async fn accept(
+    listener: TcpListener,
+    tls: Option<Arc<TlsDoor>>,
+    shared: &Arc<Shared>,
+    room: &Arc<Semaphore>,
+    mut stop: watch::Receiver<bool>,
+) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -33,8 +42,10 @@ pub(super) async fn accept(listener: TcpListener, shared: &Arc<Shared>, mut stop
         match accepted {
             Ok((stream, peer)) => {
                 // Dropped, and so closed, when there is no room.
-                if let Ok(place) = Arc::clone(&room).try_acquire_owned() {
-                    tokio::spawn(serve(stream, peer, Arc::clone(shared), stop.clone(), place));
+                if let Ok(place) = Arc::clone(room).try_acquire_owned() {
+                    let connection =
+                        Connection { stream, peer, shared: Arc::clone(shared), stop: stop.clone() };
+                    tokio::spawn(connection.serve(tls.clone(), place));
                 }
             }
             Err(error) => {
@@ -43,25 +54,51 @@ pub(super) async fn accept(listener: TcpListener, shared: &Arc<Shared>, mut stop
             }
         }
     }
-    drop(listener);
+}
+
+/// Lets the connections that are there finish what they have begun.
+pub(super) async fn finish(room: &Semaphore) {
     let all = u32::try_from(CONNECTIONS_MAX).unwrap_or(u32::MAX);
     if tokio::time::timeout(STOP_TIMEOUT, room.acquire_many(all)).await.is_err() {
         tracing::warn!("connections that did not finish in time were closed");
     }
 }
 
-async fn serve(
+/// A connection that was just accepted.
+struct Connection {
     stream: TcpStream,
     peer: SocketAddr,
     shared: Arc<Shared>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Connection {
+    async fn serve(self, tls: Option<Arc<TlsDoor>>, _place: OwnedSemaphorePermit) {
+        // A small answer is not to wait for more.
+        let _as_it_was = self.stream.set_nodelay(true);
+        let Self { stream, peer, shared, stop } = self;
+        let Some(door) = tls else {
+            return answer(stream, Arrival { peer, tls: None }, shared, stop).await;
+        };
+        match door.let_in(&shared, stream).await {
+            Ok((stream, agreed)) => answer(stream, Arrival { peer, tls: Some(agreed) }, shared, stop).await,
+            // A client that does not trust the certificate, or does not speak TLS: its own affair.
+            Err(error) => tracing::debug!(%error, name = error.name(), %peer, "no TLS with a client"),
+        }
+    }
+}
+
+/// Answers what comes over a stream until it ends.
+async fn answer(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    arrival: Arrival,
+    shared: Arc<Shared>,
     mut stop: watch::Receiver<bool>,
-    _place: OwnedSemaphorePermit,
 ) {
-    // A small answer is not to wait for more.
-    let _as_it_was = stream.set_nodelay(true);
+    let (peer, arrival) = (arrival.peer, Arc::new(arrival));
     let service = service_fn(|request| {
-        let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(dispatch::answer(&shared, peer, request).await) }
+        let (shared, arrival) = (Arc::clone(&shared), Arc::clone(&arrival));
+        async move { Ok::<_, Infallible>(dispatch::answer(&shared, &arrival, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -4,7 +4,6 @@
 //! with one endpoint for all services there is nothing else to tell it by.
 
 use std::{
-    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -20,6 +19,7 @@ use super::{
     control::{self, header_text},
     guard,
     reply::{Reply, Shape, answered, plain},
+    tls::Arrival,
 };
 use crate::{
     api::{
@@ -84,7 +84,8 @@ impl Wanted {
 }
 
 /// Answers a request.
-pub(super) async fn answer(shared: &Arc<Shared>, peer: SocketAddr, request: Request<Incoming>) -> Reply {
+pub(super) async fn answer(shared: &Arc<Shared>, arrival: &Arrival, request: Request<Incoming>) -> Reply {
+    let peer = arrival.peer;
     if let Err(refusal) = guard::check(request.headers(), &shared.hosts) {
         return plain(403, "text/plain; charset=utf-8", refusal.words());
     }
@@ -104,7 +105,7 @@ pub(super) async fn answer(shared: &Arc<Shared>, peer: SocketAddr, request: Requ
         Err(error) => (Wanted::Unknown, Err(error)),
     };
     let outcome = match wish {
-        Ok(()) => call(shared, peer, &parts, &body, &wanted, &request_id).await,
+        Ok(()) => call(shared, arrival, &parts, &body, &wanted, &request_id).await,
         Err(error) => Err(error),
     };
     let (service, operation) = wanted.names();
@@ -170,14 +171,14 @@ fn wanted(parts: &Parts, body: &[u8]) -> Result<Wanted, WireError> {
 /// Authenticates the request and makes the call.
 async fn call(
     shared: &Arc<Shared>,
-    peer: SocketAddr,
+    arrival: &Arrival,
     parts: &Parts,
     body: &[u8],
     wanted: &Wanted,
     request_id: &str,
 ) -> Result<Bytes, WireError> {
     let keystore = shared.keystore();
-    let caller = authenticated(shared, &keystore, peer, parts, body, wanted, request_id)?;
+    let caller = authenticated(shared, &keystore, arrival, parts, body, wanted, request_id)?;
     match wanted {
         Wanted::Kms(operation) => {
             let pending = kms::begin(keystore.kms(), &caller, operation, body)?;
@@ -215,7 +216,7 @@ async fn call(
 fn authenticated(
     shared: &Shared,
     keystore: &Keystore,
-    peer: SocketAddr,
+    arrival: &Arrival,
     parts: &Parts,
     body: &[u8],
     wanted: &Wanted,
@@ -231,12 +232,11 @@ fn authenticated(
         headers: &headers,
         body_sha256: sha256(&[body]),
     };
+    let peer = arrival.peer;
     if let Some(account) = web_identity_account(wanted) {
-        return Ok(Caller::web_identity(account).arriving(
-            peer.ip().to_string(),
-            user_agent(parts),
-            request_id,
-        ));
+        let caller = Caller::web_identity(account);
+        let caller = caller.arriving(peer.ip().to_string(), user_agent(parts), request_id);
+        return Ok(arrival.mark(caller, &parts.headers));
     }
     let of_call = |error| WireError::of_call(&error, protocol);
     let region = keystore.settings().map_err(of_call)?.region;
@@ -254,6 +254,7 @@ fn authenticated(
         Some(id) => caller.through_vpc_endpoint(id),
         None => caller,
     };
+    let caller = arrival.mark(caller, &parts.headers);
     Ok(match known.access_key_id {
         Some(id) => caller.with_access_key(id),
         None => caller,

@@ -1,6 +1,8 @@
 //! The endpoint: one port on which AWS's clients find KMS, IAM, STS and CloudTrail.
 //!
-//! A request goes listener → `connection` (limits, time-outs) → `guard` (is it from this machine's programs, and not
+//! With TLS it is two ports: one for clients that encrypt, and one for those that do not, or either alone.
+//!
+//! A request goes listener → `tls` (on its port) → `connection` (limits, time-outs) → `guard` (is it from this machine's programs, and not
 //! from a web page?) → `dispatch` (which service and operation) → `authenticate` (who) → the door. The door's answer
 //! is waited for without a thread.
 
@@ -11,6 +13,7 @@ mod dispatch;
 mod guard;
 mod metrics;
 mod reply;
+mod tls;
 
 use std::{
     io,
@@ -18,7 +21,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use self::{authenticate::Gatekeeper, metrics::Metrics};
 pub use self::{
@@ -26,6 +29,7 @@ pub use self::{
     control::Renew,
     dispatch::BODY_BYTES_MAX,
     guard::Hosts,
+    tls::TlsOptions,
 };
 use crate::{keystore::Keystore, kms::Clock};
 
@@ -40,12 +44,29 @@ pub struct Options {
     /// Makes a new keystore in the place of the old one, when `/_keystead/reset` asks; there is no such path without it,
     /// nor where requests are signed.
     pub renew: Option<Renew>,
+    /// How TLS is spoken, by a server that has a port for it.
+    pub tls: TlsOptions,
 }
 
 /// A server that listens and does not answer yet.
 pub struct Server {
+    plain: Option<Listening>,
+    tls: Option<Listening>,
+}
+
+/// A socket that listens.
+struct Listening {
     listener: TcpListener,
     address: SocketAddr,
+}
+
+impl Listening {
+    fn at(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address })
+    }
 }
 
 /// What all connections share.
@@ -75,23 +96,45 @@ impl Server {
     ///
     /// When somebody else has it, or it is not this machine's.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+        Ok(Self { plain: Some(Listening::at(address)?), tls: None })
     }
 
-    /// The address it has taken.
+    /// The same, for clients that speak TLS and no others.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::bind`].
+    pub fn bind_tls(address: SocketAddr) -> io::Result<Self> {
+        Ok(Self { plain: None, tls: Some(Listening::at(address)?) })
+    }
+
+    /// With another address at which TLS is spoken.
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::bind`].
+    pub fn and_tls(mut self, address: SocketAddr) -> io::Result<Self> {
+        self.tls = Some(Listening::at(address)?);
+        Ok(self)
+    }
+
+    /// The address that it has taken for clients that do not speak TLS.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.plain.as_ref().map(|one| one.address)
+    }
+
+    /// The address that it has taken for TLS.
+    #[must_use]
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls.as_ref().map(|one| one.address)
     }
 
     /// Answers until `stop` says so or is gone; then lets the calls under way finish and closes the keystore.
     ///
     /// # Errors
     ///
-    /// When the listener cannot be used or there is no randomness.
+    /// When a listener cannot be used, there is no randomness, or no certificate can be issued.
     pub async fn run(
         self,
         keystore: Keystore,
@@ -106,9 +149,25 @@ impl Server {
             metrics: Metrics::new(),
             renew: options.renew,
         });
-        let listener = tokio::net::TcpListener::from_std(self.listener)?;
-        connection::accept(listener, &shared, stop).await;
-        Ok(())
+        // Both ports have a share in the same places.
+        let room = Arc::new(Semaphore::new(connection::CONNECTIONS_MAX));
+        let (plain, tls) = (self.plain, self.tls);
+        let accept_plain = async {
+            let Some(Listening { listener, .. }) = plain else { return Ok(()) };
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            connection::accept(listener, None, &shared, &room, stop.clone()).await;
+            Ok(())
+        };
+        let accept_tls = async {
+            let Some(Listening { listener, address }) = tls else { return Ok(()) };
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            let door = Arc::new(tls::TlsDoor::open(&shared, address, &options.tls)?);
+            connection::accept(listener, Some(door), &shared, &room, stop.clone()).await;
+            Ok(())
+        };
+        let (plain, tls): (io::Result<()>, io::Result<()>) = tokio::join!(accept_plain, accept_tls);
+        connection::finish(&room).await;
+        plain.and(tls)
     }
 }
 

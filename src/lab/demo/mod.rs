@@ -7,6 +7,7 @@ mod outcome;
 mod print;
 mod stage;
 mod steps;
+pub(in crate::lab) mod style;
 
 use std::{
     io::{self, Write},

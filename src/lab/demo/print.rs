@@ -4,21 +4,19 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{StepResult, Summary, outcome::Outcome, stage::Stage, steps::Step};
+use super::{
+    StepResult, Summary,
+    outcome::Outcome,
+    stage::Stage,
+    steps::Step,
+    style::{BAD, GOOD, INDENT, REFUSAL, TEXT_WIDTH, TITLE},
+};
 use crate::lab::table::{grouped, table, wrap};
 
-const TITLE: Style = Style::new().bold();
 const COMMAND: Style = AnsiColor::Cyan.on_default();
-const GOOD: Style = AnsiColor::Green.on_default().bold();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const REFUSAL: Style = AnsiColor::Yellow.on_default();
 
-/// The width of a line without its indent.
-const TEXT_WIDTH: usize = 75;
 /// The widths of the summary's columns.
 const SUMMARY_WIDTHS: [usize; 5] = [2, 39, 12, 12, 7];
-/// What stands before a line.
-const INDENT: &str = "    ";
 
 pub(super) fn welcome(out: &mut dyn Write, stage: &Stage) -> io::Result<()> {
     writeln!(out, "{TITLE}keystead demo{TITLE:#}: {}, {} bytes\n", stage.name(), grouped(stage.size()))?;

@@ -7,6 +7,7 @@
 
 mod authority;
 mod certificates;
+mod kept;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ pub use certificates::{
     CERTIFICATE_DAYS, CERTIFICATE_DAYS_MAX, GetCertificate, IssueCertificate, ListCertificates,
     RevokeCertificate,
 };
+pub use kept::{KeptServer, Mutual, SERVER_CERTIFICATE_DAYS};
 
 const EVENT_SOURCE: &str = "acm-pca.amazonaws.com";
 
@@ -58,6 +60,20 @@ impl<'k> Tls<'k> {
     /// When there is none, or the caller may not.
     pub fn authority(&self, caller: &Caller) -> Result<Authority, CallError> {
         self.door.call(caller, &GetCertificateAuthority {})
+    }
+
+    /// The same, made now when there is none; and whether it was.
+    ///
+    /// # Errors
+    ///
+    /// When the caller may not.
+    pub fn ensure_authority(&self, caller: &Caller, validity: Days) -> Result<(Authority, bool), CallError> {
+        match self.authority(caller) {
+            Err(error) if error.code() == ErrorCode::ResourceNotFound => {
+                self.create_authority(caller, validity).map(|authority| (authority, true))
+            }
+            other => other.map(|authority| (authority, false)),
+        }
     }
 
     /// The authority's newest revocation list, DER. It is good for [`LIST_DAYS`].

@@ -1,12 +1,12 @@
 //! The authority by way of the door: who may, who may not, and what stays wrapped.
 
-use super::{CERTIFICATE_DAYS, CERTIFICATE_DAYS_MAX, IssueCertificate};
+use super::{CERTIFICATE_DAYS, CERTIFICATE_DAYS_MAX, IssueCertificate, KeptServer, Mutual};
 use crate::{
     audit::Record,
     kms::{CallError, Caller},
     model::{CertificateNames, Days, ErrorCode, PrincipalArn, RevocationReason},
     testing::Lab,
-    transit::{HolderKey, x509},
+    transit::{HolderKey, Now, Options, x509},
     world::{Certificate, CertificateStatus},
 };
 
@@ -128,4 +128,34 @@ fn a_revoked_certificate_stays_revoked() {
     let unknown = "4".repeat(32).parse().unwrap();
     let unknown = tls.revoke(&admin, unknown, RevocationReason::Unspecified);
     assert_eq!(code(unknown), ErrorCode::ResourceNotFound);
+}
+
+#[test]
+fn a_servers_certificate_and_list_are_made_anew_before_their_end() {
+    let lab = lab();
+    let (tls, admin) = (lab.keystore().tls(), lab.admin());
+    let names = CertificateNames::of_host("localhost".parse().unwrap());
+    let at = lab.keystore().time();
+    let kept = |mutual| {
+        let now = Now::new(move || at);
+        KeptServer::new(tls, &admin, names.clone(), Days::new(30), mutual, now, &Options::default()).unwrap()
+    };
+    let (mutual, open) = (kept(Mutual::Yes), kept(Mutual::No));
+    let issued = || tls.list(&admin).unwrap().len();
+    let renewed = |kept: &KeptServer| kept.renew_if_due(tls, &admin, lab.keystore().time()).unwrap();
+    assert_eq!((renewed(&mutual), renewed(&open), issued()), (false, false, 2));
+    // The list after a day, the certificate when a third of its life is left.
+    lab.advance(1);
+    assert_eq!((renewed(&mutual), renewed(&open), issued()), (true, false, 2));
+    assert!(!renewed(&mutual));
+    lab.advance(19);
+    assert_eq!((renewed(&mutual), renewed(&open), issued()), (true, true, 4));
+    assert_eq!((renewed(&mutual), renewed(&open), issued()), (false, false, 4));
+
+    // Who may not issue keeps what there was.
+    lab.advance(20);
+    let alice = lab.user("alice", &["kms:*"]).unwrap();
+    let denied = open.renew_if_due(tls, &alice, lab.keystore().time());
+    assert_eq!(code(denied), ErrorCode::AccessDenied);
+    assert!(renewed(&open));
 }
