@@ -151,14 +151,20 @@ fn names(address: IpAddr, hosts: &[HostName]) -> CertificateNames {
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Read, thread};
+    use std::{
+        io::{Read, Write},
+        thread,
+    };
 
     use tokio::sync::watch;
 
-    use super::{super::*, *};
+    use super::{
+        super::{Authentication, Hosts, Options as ServerOptions, Server, ServerKeys},
+        *,
+    };
     use crate::{
-        keystore::NewKeystore,
-        kms::ManualClock,
+        keystore::{Keystore, NewKeystore},
+        kms::{Clock, ManualClock},
         model::{CertificateSerial, Timestamp},
         transit::{Client, Limits, Trust, x509},
     };
@@ -188,7 +194,7 @@ mod tests {
             let server = Server::bind_tls("127.0.0.1:0".parse().unwrap()).unwrap();
             let address = server.tls_address().unwrap();
             let (stop, stopped) = watch::channel(false);
-            let options = super::super::Options {
+            let options = ServerOptions {
                 authentication: Authentication::SigV4(ServerKeys::default()),
                 hosts: Hosts::default(),
                 clock: Arc::clone(&clock) as _,
@@ -207,7 +213,7 @@ mod tests {
             let trust = Trust::without_revocation(std::slice::from_ref(&self.authority)).unwrap();
             let clock = Arc::clone(&self.clock);
             let now = Now::new(move || clock.now());
-            let client = Client::new(None, &trust, now, &crate::transit::Options::default()).unwrap();
+            let client = Client::new(None, &trust, now, &Options::default()).unwrap();
             let socket = std::net::TcpStream::connect(self.address).unwrap();
             let stream = client.connect(socket, "localhost", &Limits::default()).unwrap();
             x509::read_names(&stream.conn.peer_certificates().unwrap()[0]).unwrap().0
@@ -246,7 +252,7 @@ mod tests {
         for said in [&b""[..], b"\x16\x03\x01\x02\x00\x01"] {
             let mut socket = std::net::TcpStream::connect(served.address).unwrap();
             socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-            std::io::Write::write_all(&mut socket, said).unwrap();
+            socket.write_all(said).unwrap();
             // The server closes, or resets because of what it has not read; it does not wait.
             let ended = socket.read(&mut [0; 100]);
             assert!(!matches!(&ended, Err(error) if error.kind() == io::ErrorKind::WouldBlock), "{ended:?}");
