@@ -143,6 +143,9 @@ impl Serve {
     }
 
     fn tls(&self) -> Result<TlsOptions, CommandError> {
+        if self.tls_listen.is_none() {
+            return Ok(TlsOptions::default());
+        }
         let hosts: Result<Vec<HostName>, ParseError> =
             self.allow_host.iter().map(|name| name.to_ascii_lowercase().parse()).collect();
         let versions = if self.tls12 { Versions::Tls12Too } else { Versions::Tls13 };
