@@ -14,5 +14,5 @@ mod exec;
 mod life;
 mod process;
 mod signatures;
-mod vpc;
 mod tls;
+mod vpc;
