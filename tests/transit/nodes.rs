@@ -31,7 +31,7 @@ fn certificates(place: &Path, principals: &[&str]) {
     let new = NewKeystore { account: "111122223333".parse().unwrap(), region: "us-east-1".parse().unwrap() };
     let keystore = Keystore::in_memory(new, Arc::new(SystemClock)).unwrap();
     let (admin, tls) = (keystore.administrator(), keystore.tls());
-    Seed::parse(LAB).unwrap().plan(&keystore).unwrap().apply(&keystore, &admin).unwrap();
+    Seed::parse(LAB).unwrap().plan(&keystore).unwrap().apply(&keystore, &admin, &mut Vec::new()).unwrap();
     let authority = tls.create_authority(&admin, AUTHORITY_DAYS).unwrap();
     for (rank, principal) in principals.iter().enumerate() {
         let key = HolderKey::generate().unwrap();

@@ -89,7 +89,7 @@ impl Stage {
         let seal = Seal::KeyFile(stage.path("keystore.key"));
         let keystore = Keystore::create(&stage.keystore(), new()?, seal, HOLDER)?;
         let admin = keystore.administrator();
-        Seed::parse(LAB)?.plan(&keystore)?.apply(&keystore, &admin)?;
+        Seed::parse(LAB)?.plan(&keystore)?.apply(&keystore, &admin, &mut Vec::new())?;
         keystore.tls().create_authority(&admin, AUTHORITY_DAYS)?;
         stage.issue(&keystore, "alice", ALICE, CERTIFICATE_DAYS)?;
         stage.issue(&keystore, "bob", BOB, CERTIFICATE_DAYS)?;
@@ -106,7 +106,7 @@ impl Stage {
         drop(keystore);
 
         let other = Keystore::in_memory(new()?, Arc::new(SystemClock))?;
-        Seed::parse(LAB)?.plan(&other)?.apply(&other, &other.administrator())?;
+        Seed::parse(LAB)?.plan(&other)?.apply(&other, &other.administrator(), &mut Vec::new())?;
         other.tls().create_authority(&other.administrator(), AUTHORITY_DAYS)?;
         stage.issue(&other, "stranger", ALICE, CERTIFICATE_DAYS)?;
         stage.write_authority(&other, "other-")?;
