@@ -31,6 +31,7 @@
 
 mod error;
 mod keys;
+mod organization;
 mod people;
 mod place;
 mod plan;
@@ -50,13 +51,14 @@ pub use plan::{Plan, Step, StepKind};
 
 use self::{
     keys::{KeySeed, no_two_keys_alike},
+    organization::{EndpointSeed, OrganizationSeed},
     people::{GroupSeed, RoleSeed, UserSeed},
     place::SeedText,
     policy::ManagedPolicyText,
 };
 use crate::{
     iam::{GroupName, PolicyName, RoleName, UserName},
-    model::AccountId,
+    model::{AccountId, VpcEndpointId},
     services::organizations::AccountName,
     world::BucketName,
 };
@@ -106,6 +108,10 @@ account_table! {
         text: SeedText,
         #[serde(default)]
         accounts: Named<AccountId, AccountSeed>,
+        /// The organization that the keystore's own account manages.
+        organization: Option<Spanned<OrganizationSeed>>,
+        #[serde(default)]
+        vpc_endpoints: Named<VpcEndpointId, EndpointSeed>,
     }
 }
 

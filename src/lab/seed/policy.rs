@@ -74,6 +74,12 @@ kinds! {
     TrustPolicyText = Trust(PolicyKind::Trust, false);
     /// A key policy.
     KeyPolicyText = Key(PolicyKind::Key, false);
+    /// A service control policy.
+    ServiceControlPolicyText = ServiceControl(PolicyKind::Scp, true);
+    /// A resource control policy.
+    ResourceControlPolicyText = ResourceControl(PolicyKind::Rcp, false);
+    /// The policy of a VPC endpoint.
+    EndpointPolicyText = Endpoint(PolicyKind::VpcEndpoint, false);
 }
 
 impl<K> PolicyText<K> {
@@ -114,6 +120,8 @@ impl<'de, K: Kind> de::Visitor<'de> for Visitor<K> {
             if !K::SHORTHAND {
                 let (name, more) = match K::KIND {
                     PolicyKind::Trust => ("trust", " and `Action`"),
+                    PolicyKind::Rcp => ("resource control", ", `Action` and `Resource`"),
+                    PolicyKind::VpcEndpoint => ("VPC endpoint's", ", `Action` and `Resource`"),
                     _ => ("key", ", `Action` and `Resource`"),
                 };
                 return Err(de::Error::custom(format!(

@@ -1,5 +1,6 @@
 //! Seeds: what they make, that they make it once, and what they say when they are wrong.
 
+mod organization;
 mod people;
 
 use super::*;
@@ -214,7 +215,11 @@ fn buckets_of_others_and_refused_calls_are_told() {
 #[test]
 fn errors_say_where_and_what_to_write_instead() {
     for (text, position, words) in [
-        ("[user.alice]", (1, 2), "unknown field `user`, expected one of `accounts`, `users`"),
+        (
+            "[user.alice]",
+            (1, 2),
+            "unknown field `user`, expected one of `accounts`, `organization`, `vpc_endpoints`",
+        ),
         ("buckets = [\n  \"B\"\n]", (1, 11), "`B` is not a bucket name"),
         ("[users.a]\ntags = { \"aws:x\" = \"1\" }\n", (2, 8), "begins with `aws:`"),
         ("[[keys]]\ndescription = \"x\"\n", (1, 1), "write `aliases = [\"alias/NAME\"]`"),

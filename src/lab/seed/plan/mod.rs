@@ -1,10 +1,12 @@
 //! What a seed comes to in a given keystore: the calls that are missing, in the order in which they can be made.
 //!
-//! Accounts come before the people in them, people before the roles that trust them, and all of them before the key
+//! The organization comes before the accounts that join it, and what bounds them last. Accounts come before the people in them, people before the roles that trust them, and all of them before the key
 //! policies and grants that name them: no policy is taken that names nobody.
 
 mod credentials;
+mod endpoints;
 mod keys;
+mod organization;
 mod people;
 mod roles;
 
@@ -72,10 +74,18 @@ impl Seed {
             place: self.text.place(0),
             steps: Vec::new(),
         };
+        let mut draft = match &self.organization {
+            Some(organization) => Some(planner.organization(organization)?),
+            None => None,
+        };
         for (id, account) in &self.accounts {
             planner.at(id.span());
             planner.account(id.get_ref(), &account.name);
         }
+        if let Some(draft) = &mut draft {
+            planner.within_organization(draft)?;
+        }
+        planner.vpc_endpoints(&self.vpc_endpoints);
         // People of all accounts come before any role, whose trust policy may name each of them, and roles before keys.
         for (account, contents) in &accounts {
             planner.account = account;
@@ -91,6 +101,10 @@ impl Seed {
             planner.account = account;
             planner.buckets(contents.buckets);
             planner.keys(contents.keys)?;
+        }
+        planner.account = home;
+        if let Some(draft) = &draft {
+            planner.attachments(draft)?;
         }
         Ok(Plan { steps: planner.steps })
     }
