@@ -98,7 +98,7 @@ const EXPOSES_SECRETS: &[(&str, &str)] = &[
     ("src/secret/mod.rs", "defines it"),
     ("src/cli/endpoint.rs", "an access key that was just made is written to a file of the user's"),
     ("src/cli/exec.rs", "a command gets an access key in its environment"),
-    ("src/api/kms/operations.rs", "Decrypt and GenerateDataKey answer plaintexts over the wire"),
+    ("src/api/kms/operations/cryptography.rs", "Decrypt and GenerateDataKey answer plaintexts over the wire"),
     ("src/api/query/operations.rs", "CreateAccessKey answers the secret, once"),
     ("src/api/server/authenticate.rs", "a secret access key is copied to derive a signing key of it"),
     ("src/crypto/aead.rs", "AES-GCM takes key bytes"),

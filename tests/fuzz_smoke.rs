@@ -4,6 +4,9 @@
 
 #[path = "fuzz/entries.rs"]
 mod entries;
+#[cfg(feature = "server")]
+#[path = "fuzz/wire_entries.rs"]
+mod wire_entries;
 
 use std::{fs, io::Read, path::Path};
 
@@ -114,4 +117,12 @@ fn no_manifest_of_the_corpus_makes_the_reading_panic() {
 #[test]
 fn no_model_of_the_corpus_makes_its_listing_panic() {
     corpus(&["fuzz/corpus/model"]).iter().for_each(|bytes| with_damaged(bytes, entries::model));
+}
+
+#[cfg(feature = "server")]
+#[test]
+fn no_request_of_the_corpus_makes_the_endpoint_panic() {
+    corpus(&["fuzz/corpus/signature"]).iter().for_each(|bytes| with_damaged(bytes, wire_entries::signature));
+    corpus(&["fuzz/corpus/json"]).iter().for_each(|bytes| with_damaged(bytes, wire_entries::json));
+    corpus(&["fuzz/corpus/form"]).iter().for_each(|bytes| with_damaged(bytes, wire_entries::form));
 }

@@ -89,6 +89,7 @@ impl Exec {
                 clock: Arc::new(SystemClock),
                 renew: None,
                 tls: TlsOptions::default(),
+                lender: None,
             },
         )?;
         let bundle = bundle.as_ref().map(NamedTempFile::path);

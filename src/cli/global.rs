@@ -145,10 +145,20 @@ impl Global {
         Ok((keystore, caller))
     }
 
-    /// Opens the keystore for something that holds it long: others hear this of who has it.
+    /// Opens the keystore for a server: others hear this of who has it. With it comes what opens it again after it was
+    /// lent.
     #[cfg(feature = "server")]
-    pub(super) fn open_as(&self, holder: &str) -> Result<Keystore, CommandError> {
-        Ok(Keystore::open(&self.directory()?, &mut self.unsealer(), holder)?)
+    pub(super) fn open_to_serve(
+        &self,
+        holder: &str,
+    ) -> Result<(Keystore, crate::api::server::Reopen), CommandError> {
+        let (directory, mut unsealer, holder) = (self.directory()?, self.unsealer(), holder.to_owned());
+        let keystore = Keystore::open_to_serve(&directory, &mut unsealer, &holder)?;
+        let mut unsealer = unsealer.kept();
+        let reopen = move || {
+            Keystore::open_to_serve(&directory, &mut unsealer, &holder).map_err(|error| error.to_string())
+        };
+        Ok((keystore, Box::new(reopen)))
     }
 
     fn open_with(&self, unsealer: &mut Flags<'_>) -> Result<Keystore, CommandError> {
@@ -222,6 +232,35 @@ pub(super) struct Flags<'g> {
     global: &'g Global,
     /// What was typed or read, for a command that needs it again.
     asked: Option<SecretBytes>,
+}
+
+#[cfg(feature = "server")]
+impl Flags<'_> {
+    /// What is known of how to open the seal, to be used again without a terminal.
+    fn kept(self) -> Kept {
+        Kept { key_file: self.global.key_file(), passphrase: self.asked }
+    }
+}
+
+/// Opens a seal that was opened before.
+#[cfg(feature = "server")]
+struct Kept {
+    key_file: Option<PathBuf>,
+    passphrase: Option<SecretBytes>,
+}
+
+#[cfg(feature = "server")]
+impl Unsealer for Kept {
+    fn key_file(&self) -> Option<PathBuf> {
+        self.key_file.clone()
+    }
+
+    fn passphrase(&mut self) -> Result<SecretBytes, String> {
+        match &self.passphrase {
+            Some(known) => Ok(SecretBytes::from(known.expose_secret())),
+            None => Err("it was not sealed with a passphrase when the server started".into()),
+        }
+    }
 }
 
 impl Unsealer for Flags<'_> {

@@ -78,6 +78,8 @@ fn value_of(parameter: &Parameter, given: &Given) -> Result<Value, CommandError>
         })?),
         Shape::List => json!(texts),
         Shape::Tags => Value::Array(texts.iter().map(|text| tag(text)).collect::<Result<_, _>>()?),
+        Shape::Tree => serde_json::from_str(&document(first)?)
+            .map_err(|error| CommandError::usage(format!("{} takes JSON: {error}", flag(parameter.name))))?,
         Shape::Arns => Value::Array(
             texts.iter().map(|text| json!({"arn": text.strip_prefix("arn=").unwrap_or(text)})).collect(),
         ),
@@ -86,7 +88,7 @@ fn value_of(parameter: &Parameter, given: &Given) -> Result<Value, CommandError>
 
 /// A document: JSON as it is, or the content of a file, with or without `file://` before its path.
 fn document(text: &str) -> Result<String, CommandError> {
-    if text.trim_start().starts_with('{') {
+    if text.trim_start().starts_with(['{', '[']) {
         return Ok(text.into());
     }
     let path = text.strip_prefix("file://").unwrap_or(text);
@@ -285,7 +287,7 @@ fn argument(parameter: &'static Parameter) -> Arg {
     match parameter.shape {
         Shape::Flag => argument.action(ArgAction::SetTrue),
         Shape::Text => argument.value_name("TEXT"),
-        Shape::Document => argument.value_name("FILE|JSON"),
+        Shape::Document | Shape::Tree => argument.value_name("FILE|JSON"),
         Shape::Number => argument.value_name("NUMBER"),
         Shape::Arns => argument.value_name("ARN").num_args(1..).action(ArgAction::Append),
         Shape::List => argument.value_name("TEXT").num_args(1..).action(ArgAction::Append),

@@ -19,8 +19,10 @@ use super::{
     output,
 };
 use crate::{
-    api::server::{Authentication, Hosts, Options, Renew, Server, ServerKey, ServerKeys, TlsOptions},
-    keystore::{Keystore, NewKeystore},
+    api::server::{
+        Authentication, Hosts, Lender, Options, Renew, Reopen, Server, ServerKey, ServerKeys, TlsOptions,
+    },
+    keystore::{Keystore, NewKeystore, lending::Lending},
     kms::SystemClock,
     model::{AccountId, HostName, ParseError, Region},
     transit::Versions,
@@ -37,9 +39,10 @@ const DEFAULT_ACCOUNT: &str = "111122223333";
 /// Example: keystead serve
 ///
 /// Then `AWS_ENDPOINT_URL=http://127.0.0.1:4599` and an access key are all that an AWS client needs. With `--ephemeral`
-/// the keystore lives in memory and is gone when the server stops. The server listens on this machine alone, unless
-/// `--allow-remote` says otherwise. With `--tls-listen` it speaks TLS too, with a certificate of the keystore's own
-/// authority that it renews by itself; clients trust the file of `--ca-file` by `AWS_CA_BUNDLE`.
+/// the keystore lives in memory and is gone when the server stops. Other commands go on working on one that is on disk:
+/// the server lends it to them, one at a time. The server listens on this machine alone, unless `--allow-remote` says
+/// otherwise. With `--tls-listen` it speaks TLS too, with a certificate of the keystore's own authority that it renews by
+/// itself; clients trust the file of `--ca-file` by `AWS_CA_BUNDLE`.
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// The address to listen on; port 0 is one that is free
@@ -107,6 +110,25 @@ enum LogFormat {
     Json,
 }
 
+/// How a served keystore comes back.
+enum Again {
+    /// A new one in the place of the one in memory.
+    New(Renew),
+    /// The one on disk, after it was lent.
+    Same(Reopen),
+}
+
+/// Lends the keystore to other commands. Where that cannot be, they hear that it is served, and the server goes on.
+fn lender(keystore: &Keystore, reopen: Reopen) -> Option<Lender> {
+    match Lending::listen(keystore.path()?) {
+        Ok(lending) => Some(Lender { lending, reopen }),
+        Err(error) => {
+            output::warn(&format!("other commands cannot use the keystore while it is served: {error}"));
+            None
+        }
+    }
+}
+
 impl Serve {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
         self.check()?;
@@ -114,7 +136,7 @@ impl Serve {
         let server = bind(Some(self.listen), self.tls_listen)?;
         let endpoints = endpoints(&server);
         let all = endpoints.join(" ");
-        let (keystore, renew) = self.keystore(global, &all)?;
+        let (keystore, again) = self.keystore(global, &all)?;
         let settings = keystore.settings()?;
         if let Some(path) = &self.ca_file {
             write_whole(path, &authority_pem(&keystore)?)?;
@@ -132,12 +154,17 @@ impl Serve {
             Auth::None => Authentication::None(settings.account.clone()),
         };
         self.banner(&settings, self.credentials_file.as_deref());
+        let (renew, lender) = match again {
+            Again::New(renew) => (Some(renew).filter(|_| self.auth == Auth::None), None),
+            Again::Same(reopen) => (None, lender(&keystore, reopen)),
+        };
         let options = Options {
             authentication,
             hosts: Hosts::new(self.allow_host.iter().cloned()),
             clock: Arc::new(SystemClock),
-            renew: if self.auth == Auth::None { renew } else { None },
+            renew,
             tls: self.tls()?,
+            lender,
         };
         self.serve(server, keystore, options, &all)
     }
@@ -186,10 +213,11 @@ impl Serve {
         };
     }
 
-    fn keystore(&self, global: &Global, endpoint: &str) -> Result<(Keystore, Option<Renew>), CommandError> {
+    fn keystore(&self, global: &Global, endpoint: &str) -> Result<(Keystore, Again), CommandError> {
         if !self.ephemeral {
             // Others who want the keystore hear where it is.
-            return Ok((global.open_as(&format!("keystead serve at {endpoint}"))?, None));
+            let (keystore, reopen) = global.open_to_serve(&format!("keystead serve at {endpoint}"))?;
+            return Ok((keystore, Again::Same(reopen)));
         }
         let default = if self.auth == Auth::None { EMULATORS_ACCOUNT } else { DEFAULT_ACCOUNT };
         let account = match &self.account {
@@ -200,7 +228,7 @@ impl Serve {
         let in_memory = InMemory::read(new, self.from.as_deref())?;
         let keystore = in_memory.make()?;
         let renew: Renew = Box::new(move || in_memory.make().map_err(|error| error.words().to_owned()));
-        Ok((keystore, Some(renew)))
+        Ok((keystore, Again::New(renew)))
     }
 
     fn make_key(&self, keystore: &Keystore, keys: &mut ServerKeys) -> Result<ServerKey, CommandError> {

@@ -7,6 +7,7 @@
 //! DIR/audit-index.db where in them to look for a record; it may be deleted at any time
 //! DIR/objects/       the objects of the simulated S3, each an encrypted message
 //! DIR/lock           held while a process has the keystore open
+//! DIR/socket         there while a server has it open that lends it
 //! ```
 //!
 //! What opens the seal — a key file, a passphrase, a keyring entry — is never in it: a copy of it alone yields nothing.
@@ -14,6 +15,7 @@
 mod decision;
 mod directory;
 mod error;
+pub mod lending;
 mod operations;
 mod recovery;
 mod rewrap;
@@ -37,6 +39,7 @@ pub use trail::{Pruned, WitnessStatus};
 
 use self::{
     directory::Directory,
+    lending::Borrowed,
     operations::{AdvanceClock, RotateRootKey},
     recovery::Rollback,
     rewrap::{rewrapped, secrets_of},
@@ -111,6 +114,8 @@ pub struct Keystore {
     log: IndexedLog,
     place: Place,
     identity: Identity,
+    /// INVARIANT: the last field, so that a keystore that was lent is closed before it is given back.
+    _borrowed: Option<Borrowed>,
 }
 
 /// Where a keystore's files are.
@@ -207,16 +212,6 @@ impl Keystore {
         Ok((identity, sealed, world, secrets, sinks))
     }
 
-    /// Opens a keystore that is there.
-    ///
-    /// # Errors
-    ///
-    /// When there is none, somebody else has it open or can read it, it is damaged or of a newer format, or its seal
-    /// does not open. Nothing is written then.
-    pub fn open(directory: &Path, unsealer: &mut dyn Unsealer, holder: &str) -> Result<Self, KeystoreError> {
-        Self::open_as(directory, unsealer, holder, Rollback::Refused).map(|(keystore, _)| keystore)
-    }
-
     /// Opens a keystore whose database may be an older copy beside a newer log, which [`Keystore::open`] refuses: what was
     /// done since is given up, and keys that were deleted since are back. A signed record of that is left in the log. The
     /// answer says what was given up; nothing when the database was not that old.
@@ -303,7 +298,7 @@ impl Keystore {
         let decisions = decision::store(&place)?;
         let door = Door::open(world, secrets, sinks, clock, Box::new(SystemRandom), decisions)
             .map_err(KeystoreError::io(Path::new("keystead-writer")))?;
-        Ok(Self { door, log: place.indexed_log(), place, identity })
+        Ok(Self { door, log: place.indexed_log(), place, identity, _borrowed: None })
     }
 
     fn with_administrator(self) -> Result<Self, KeystoreError> {

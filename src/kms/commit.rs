@@ -21,11 +21,31 @@ use crate::{
     world::{Change, Row, RowChange, RowId, World},
 };
 
+/// A record as it will stand in the log. Whoever decides the call writes it down, so that the one writer need not.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    bytes: Vec<u8>,
+    is_change: bool,
+}
+
+impl Recorded {
+    /// Its length in bytes.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl From<&Record> for Recorded {
+    fn from(record: &Record) -> Self {
+        Self { bytes: record.to_canonical_bytes(), is_change: record.is_change() }
+    }
+}
+
 /// What one decided call leaves behind.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
     /// Its records: one, or none when no customer's log may show it, or one for each account of a call across two.
-    pub(super) records: Vec<Record>,
+    pub(super) records: Vec<Recorded>,
     /// What it changes.
     pub(super) changes: Vec<Change>,
 }
@@ -171,11 +191,11 @@ impl Shared {
                 }
                 return sinks;
             }
-            let queue = std::mem::take(&mut head.queue);
+            let mut queue = std::mem::take(&mut head.queue);
             let outcome = head.check();
             drop(head);
 
-            let outcome = outcome.and_then(|()| match write(&mut sinks, &queue) {
+            let outcome = outcome.and_then(|()| match write(&mut sinks, &mut queue) {
                 Ok(written) => {
                     state_is_behind = written.state_is_behind(state_is_behind);
                     self.lock().durable = written.position;
@@ -234,14 +254,15 @@ impl Written {
 }
 
 /// Writes one batch: records, then state.
-fn write(sinks: &mut Sinks, queue: &[(Entry, Option<Waiter>)]) -> Result<Written, String> {
-    let entries = || queue.iter().map(|(entry, _)| entry);
-    let records = || entries().flat_map(|entry| &entry.records);
+fn write(sinks: &mut Sinks, queue: &mut [(Entry, Option<Waiter>)]) -> Result<Written, String> {
     // The next opening takes a recorded change beyond the state's position for one that a crash kept from being made,
     // so the state takes the position also when there was nothing to change.
-    let changes = records().any(Record::is_change);
-    let records: Vec<Vec<u8>> = records().map(Record::to_canonical_bytes).collect();
+    let recorded: Vec<Recorded> =
+        queue.iter_mut().flat_map(|(entry, _)| std::mem::take(&mut entry.records)).collect();
+    let changes = recorded.iter().any(|record| record.is_change);
+    let records: Vec<Vec<u8>> = recorded.into_iter().map(|record| record.bytes).collect();
     let position = sinks.log.append_batch(&records).map_err(|error| format!("the audit log: {error}"))?;
+    let entries = || queue.iter().map(|(entry, _)| entry);
     let mut batch = Batch::at(position);
     let mut rows: BTreeMap<RowId, Option<Row>> = BTreeMap::new();
     for change in entries().flat_map(|entry| &entry.changes) {

@@ -20,7 +20,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Call, CallError, CallOptions, Caller, Clock, Explanation, Operation, Outcome, Question,
     authentication::Authenticated,
-    commit::{Committer, Entry, Head, STOPPED, Sinks},
+    commit::{Committer, Entry, Head, Recorded, STOPPED, Sinks},
     explanation::Witness,
     secrets::Secrets,
     service_keys::ServiceKey,
@@ -52,15 +52,15 @@ pub(crate) struct Door {
 type Watcher = Box<dyn Fn(&Explanation) + Send + Sync>;
 
 /// A call that was decided and is not recorded yet.
-struct Decided<O: Operation> {
+struct Decided<O: Operation, R = Recorded> {
     outcome: Result<Outcome<O>, CallError>,
-    records: Vec<Record>,
+    records: Vec<R>,
     /// How it was decided, when that was asked for or it was denied.
     explanation: Option<Explanation>,
 }
 
-impl<O: Operation> Decided<O> {
-    fn failed(error: CallError, records: Vec<Record>) -> Self {
+impl<O: Operation, R> Decided<O, R> {
+    fn failed(error: CallError, records: Vec<R>) -> Self {
         Self { outcome: Err(error), records, explanation: None }
     }
 }
@@ -332,8 +332,9 @@ impl Door {
         if options.dry_run {
             mark_dry_run(&mut decided.records);
         }
-        let is_too_long = |record: &Record| record.to_canonical_bytes().len() > RECORD_BYTES_MAX;
-        if decided.records.iter().any(is_too_long) {
+        let recorded = |records: &[Record]| records.iter().map(Recorded::from).collect::<Vec<_>>();
+        let mut records = recorded(&decided.records);
+        if records.iter().any(|record| record.len() > RECORD_BYTES_MAX) {
             let error = CallError::validation("The request is too long.");
             decided.records.truncate(1);
             for record in &mut decided.records {
@@ -343,10 +344,11 @@ impl Door {
                 record.resources.clear();
                 record.set_error(error.code(), error.message());
             }
+            records = recorded(&decided.records);
             decided.outcome = Err(error);
             decided.explanation = None;
         }
-        decided
+        Decided { outcome: decided.outcome, records, explanation: decided.explanation }
     }
 
     fn decide_at_any_length<O: Operation>(
@@ -355,7 +357,7 @@ impl Door {
         caller: &Caller,
         operation: &O,
         options: &CallOptions,
-    ) -> Decided<O> {
+    ) -> Decided<O, Record> {
         let now = self.now(world);
         let mut random = self.random();
         let authenticated = match Authenticated::look_up(world, caller, now) {

@@ -168,14 +168,12 @@ impl Operation for ReEncrypt {
     const READ_ONLY: bool = true;
 
     fn request_parameters(&self) -> Value {
-        json!({
-            "sourceKeyId": self.source_key_id.as_ref().map(ToString::to_string),
-            "sourceEncryptionAlgorithm": EncryptionAlgorithm::SymmetricDefault,
-            "sourceEncryptionContext": self.source_encryption_context,
-            "destinationKeyId": self.destination_key_id.to_string(),
-            "destinationEncryptionAlgorithm": EncryptionAlgorithm::SymmetricDefault,
-            "destinationEncryptionContext": self.destination_encryption_context,
-        })
+        re_encrypt_parameters(
+            self.source_key_id.as_ref(),
+            &self.source_encryption_context,
+            &self.destination_key_id,
+            &self.destination_encryption_context,
+        )
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
@@ -295,6 +293,23 @@ pub(super) fn cryptographic_parameters(key: Option<&KeyRef>, context: &Encryptio
         parameters.insert("encryptionContext".into(), json!(context));
     }
     Value::Object(parameters)
+}
+
+/// The parameters that ReEncrypt's record shows.
+pub(super) fn re_encrypt_parameters(
+    source_key: Option<&KeyRef>,
+    source_context: &EncryptionContext,
+    destination_key: &KeyRef,
+    destination_context: &EncryptionContext,
+) -> Value {
+    json!({
+        "sourceKeyId": source_key.map(ToString::to_string),
+        "sourceEncryptionAlgorithm": EncryptionAlgorithm::SymmetricDefault,
+        "sourceEncryptionContext": source_context,
+        "destinationKeyId": destination_key.to_string(),
+        "destinationEncryptionAlgorithm": EncryptionAlgorithm::SymmetricDefault,
+        "destinationEncryptionContext": destination_context,
+    })
 }
 
 /// Refuses what is empty or too long, in the words of the service model's constraints.

@@ -15,6 +15,7 @@ mod conditions;
 mod data_keys;
 mod default_policy;
 mod door;
+mod dry_run;
 mod encrypt;
 mod error;
 mod explanation;
@@ -53,6 +54,7 @@ pub use data_keys::{
     DataKey, DataKeyLength, EncryptedDataKey, GenerateDataKey, GenerateDataKeyWithoutPlaintext,
     GenerateRandom, NUMBER_OF_BYTES_MAX,
 };
+pub use dry_run::{DecryptWithoutCiphertext, ReEncryptWithoutCiphertext};
 pub use encrypt::{Decrypt, Decrypted, Encrypt, Encrypted, PLAINTEXT_BYTES_MAX, ReEncrypt, ReEncrypted};
 pub use error::CallError;
 pub use explanation::Explanation;

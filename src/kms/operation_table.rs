@@ -266,6 +266,7 @@ pub const OPERATIONS: &[OperationRow] = &[
         pairs!["kms:GenerateDataKeyWithoutPlaintext" on Key],
     ),
     OperationRow::new("GenerateRandom", pairs!["kms:GenerateRandom" on Nothing], States::Any),
+    OperationRow::new("GetKeyLastUsage", pairs!["kms:GetKeyLastUsage" on Key], States::Any),
     OperationRow::new("GetKeyPolicy", pairs!["kms:GetKeyPolicy" on Key], States::Any),
     OperationRow::new("GetKeyRotationStatus", pairs!["kms:GetKeyRotationStatus" on Key], States::Any),
     OperationRow::new("ListAliases", pairs!["kms:ListAliases" on Nothing], States::Any),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{CallError, door::random_uuid};
+use super::{CallError, commit::Recorded, door::random_uuid};
 use crate::{
     audit::{EVENT_VERSION, EventType, Record, ResourceEntry, UserIdentity},
     crypto::random::Random,
@@ -18,12 +18,12 @@ pub(super) fn records(
     name: &str,
     details: Value,
     random: &mut dyn Random,
-) -> Result<Vec<Record>, CallError> {
+) -> Result<Vec<Recorded>, CallError> {
     if key.tier == Tier::AwsOwned {
         return Ok(Vec::new());
     }
     let account = key.arn.account().clone();
-    Ok(vec![Record {
+    let record = Record {
         event_version: EVENT_VERSION.into(),
         user_identity: UserIdentity::aws_internal(account.clone()),
         event_time: at,
@@ -49,5 +49,6 @@ pub(super) fn records(
         service_event_details: details.as_object().cloned(),
         event_category: "Management".into(),
         tls_details: None,
-    }])
+    };
+    Ok(vec![(&record).into()])
 }

@@ -199,7 +199,7 @@ fn rule(request: &Request<'_>, action: &str) -> Rule {
     let of_kms = action.starts_with("kms:");
     match resource.kind() {
         ResourceKind::Nothing if of_kms && !actions::is_without_key(action) => Rule::Never,
-        ResourceKind::Nothing => Rule::IdentityAlone,
+        ResourceKind::Nothing | ResourceKind::Unruled => Rule::IdentityAlone,
         ResourceKind::Other if of_kms => {
             let fits = actions::is_on_alias(action) || actions::is_without_key(action);
             if fits && same_account { Rule::IdentityAlone } else { Rule::Never }

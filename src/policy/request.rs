@@ -237,6 +237,8 @@ pub(super) enum ResourceKind {
     Other,
     /// No resource: `*`.
     Nothing,
+    /// Whatever it is, what its own policy says is left out of account.
+    Unruled,
 }
 
 impl Resource {
@@ -273,6 +275,14 @@ impl Resource {
     #[must_use]
     pub fn aws_managed(mut self) -> Self {
         self.aws_managed = true;
+        self
+    }
+
+    /// Says that this resource's own policy is not looked at, as a simulation without one has it: what the others say is
+    /// all.
+    #[must_use]
+    pub fn without_own_policy(mut self) -> Self {
+        self.kind = ResourceKind::Unruled;
         self
     }
 

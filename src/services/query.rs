@@ -30,6 +30,8 @@ pub enum Shape {
     Tags,
     /// ARNs of managed policies.
     Arns,
+    /// Structures, which may hold others.
+    Tree,
 }
 
 /// One parameter of an operation.

@@ -123,11 +123,115 @@ def cryptography():
     refused("ValidationException", "CreateKey", Tags=[{"TagKey": "_custom_key_material_", "TagValue": "c2hvcnQ="}])
 
 
+BOB = "arn:aws:iam::111122223333:user/bob"
+
+
+def grants():
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    made = boto3.client("iam").create_access_key(UserName="bob")["AccessKey"]
+    bobs = {"aws_access_key_id": made["AccessKeyId"], "aws_secret_access_key": made["SecretAccessKey"]}
+    bob = boto3.client("kms", **bobs)
+    blob = kms.encrypt(KeyId=key, Plaintext=b"x", EncryptionContext=CONTEXT)["CiphertextBlob"]
+    as_bob("AccessDeniedException", bob.decrypt, CiphertextBlob=blob, EncryptionContext=CONTEXT)
+
+    wish = {
+        "KeyId": key,
+        "GranteePrincipal": BOB,
+        "RetiringPrincipal": BOB,
+        "Operations": ["Decrypt", "DescribeKey"],
+        "Constraints": {"EncryptionContextSubset": CONTEXT},
+        "Name": "for-bob",
+    }
+    refused("DryRunOperationException", "CreateGrant", **wish, DryRun=True)
+    assert call("ListGrants", KeyId=key)["Grants"] == []
+    first, again = call("CreateGrant", **wish), call("CreateGrant", **wish)
+    assert first["GrantId"] == again["GrantId"] and first["GrantToken"] != again["GrantToken"]
+    opened = bob.decrypt(CiphertextBlob=blob, EncryptionContext=CONTEXT, GrantTokens=[first["GrantToken"]])
+    assert opened["Plaintext"] == b"x"
+    as_bob("AccessDeniedException", bob.encrypt, KeyId=key, Plaintext=b"x", EncryptionContext=CONTEXT)
+    as_bob("InvalidGrantTokenException", bob.describe_key, KeyId=key, GrantTokens=["none-of-ours"])
+    (listed,) = call("ListGrants", KeyId=key, GranteePrincipal=BOB)["Grants"]
+    assert listed["Constraints"] == wish["Constraints"] and listed["Operations"] == wish["Operations"], listed
+    assert listed["Name"] == "for-bob" and listed["GranteePrincipal"] == BOB, listed
+    assert listed["IssuingAccount"] == "arn:aws:iam::111122223333:root", listed
+    assert [g["GrantId"] for g in call("ListRetirableGrants", RetiringPrincipal=BOB)["Grants"]] == [first["GrantId"]]
+
+    for number in range(3):
+        kms.create_grant(KeyId=key, GranteePrincipal=BOB, Operations=["Encrypt"], Name=f"page-{number}")
+    pages = kms.get_paginator("list_grants").paginate(KeyId=key, PaginationConfig={"PageSize": 2})
+    names = sorted(grant["Name"] for page in pages for grant in page["Grants"])
+    assert names == ["for-bob", "page-0", "page-1", "page-2"], names
+    refused("InvalidMarkerException", "ListGrants", KeyId=key, Marker="no marker!")
+    refused("ValidationException", "ListGrants", KeyId=key, Limit=101)
+
+    refused("InvalidArnException", "CreateGrant", **{**wish, "GranteePrincipal": BOB + "-s-brother"})
+    refused("ValidationException", "CreateGrant", "'granteePrincipal'", KeyId=key, Operations=["Decrypt"])
+    refused("ValidationException", "CreateGrant", **{**wish, "Operations": ["Sign"]})
+    refused("UnsupportedOperationException", "CreateGrant", **{**wish, "Constraints": {"SourceArn": "arn:aws:ec2:us-east-1:111122223333:x"}})
+    refused("NotFoundException", "RevokeGrant", KeyId=key, GrantId="0" * 64)
+    refused("ValidationException", "RetireGrant")
+    refused("DryRunOperationException", "RetireGrant", KeyId=key, GrantId=first["GrantId"], DryRun=True)
+    bob.retire_grant(GrantToken=again["GrantToken"])
+    refused("InvalidGrantTokenException", "RetireGrant", GrantToken=first["GrantToken"])
+    as_bob("AccessDeniedException", bob.decrypt, CiphertextBlob=blob, EncryptionContext=CONTEXT)
+    granted = call("CreateGrant", KeyId=key, GranteePrincipal=BOB, Operations=["Encrypt"])["GrantId"]
+    refused("DryRunOperationException", "RevokeGrant", KeyId=key, GrantId=granted, DryRun=True)
+    call("RevokeGrant", KeyId=key, GrantId=granted)
+
+
+def as_bob(code, operation, **parameters):
+    try:
+        operation(**parameters)
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == code, error
+        return
+    raise AssertionError(f"{code} was expected")
+
+
+def dry_runs():
+    blob = kms.encrypt(KeyId=KEY, Plaintext=b"x")["CiphertextBlob"]
+    for operation, wish in (
+        ("Encrypt", {"KeyId": KEY, "Plaintext": b"x"}),
+        ("Decrypt", {"CiphertextBlob": blob}),
+        ("Decrypt", {"KeyId": KEY, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}),
+        ("ReEncrypt", {"CiphertextBlob": blob, "DestinationKeyId": KEY}),
+        ("ReEncrypt", {"SourceKeyId": KEY, "DestinationKeyId": KEY, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]}),
+        ("GenerateDataKey", {"KeyId": KEY, "KeySpec": "AES_256"}),
+        ("GenerateDataKeyWithoutPlaintext", {"KeyId": KEY, "KeySpec": "AES_256"}),
+    ):
+        refused("DryRunOperationException", operation, "would have succeeded", **wish, DryRun=True)
+    refused("InvalidCiphertextException", "Decrypt", CiphertextBlob=blob[:-1], DryRun=True)
+    refused("ValidationException", "Decrypt", "'keyId'", DryRunModifiers=["IGNORE_CIPHERTEXT"], DryRun=True)
+    refused("ValidationException", "Decrypt", KeyId=KEY, DryRunModifiers=["IGNORE_CIPHERTEXT"])
+    refused("ValidationException", "Decrypt", "'ciphertextBlob'", KeyId=KEY)
+
+
+def last_usage():
+    key = kms.create_key()["KeyMetadata"]["Arn"]
+    unused = call("GetKeyLastUsage", KeyId=key)
+    assert unused["KeyId"] == key and unused["KeyLastUsage"] == {}, unused
+    assert unused["TrackingStartDate"] == unused["KeyCreationDate"], unused
+    answer = kms.encrypt(KeyId=key, Plaintext=b"x")
+    usage = call("GetKeyLastUsage", KeyId=key)["KeyLastUsage"]
+    assert usage["Operation"] == "Encrypt", usage
+    assert usage["KmsRequestId"] == answer["ResponseMetadata"]["RequestId"], usage
+    trail = boto3.client("cloudtrail")
+    wish = [{"AttributeKey": "EventId", "AttributeValue": usage["CloudTrailEventId"]}]
+    (event,) = trail.lookup_events(LookupAttributes=wish)["Events"]
+    assert event["EventName"] == "Encrypt" and event["Resources"][0]["ResourceName"] == key, event
+    pages = trail.get_paginator("lookup_events").paginate(PaginationConfig={"PageSize": 20})
+    ids = [event["EventId"] for page in pages for event in page["Events"]]
+    assert len(ids) > 40 and len(ids) == len(set(ids)), len(ids)
+    as_bob("InvalidMaxResultsException", trail.lookup_events, MaxResults=51)
+
+
 def pages():
     made = {kms.create_key()["KeyMetadata"]["KeyId"] for _ in range(5)}
     called.add("ListKeys")
     listed = [key["KeyId"] for page in kms.get_paginator("list_keys").paginate(PaginationConfig={"PageSize": 2}) for key in page["Keys"]]
     assert made <= set(listed) and len(listed) == len(set(listed)), listed
+    assert kms.list_keys(ResourceOwners=["OTHER_ACCOUNTS_VIA_RAM"])["Keys"] == []
+    assert kms.list_keys(ResourceOwners=["SELF", "OTHER_ACCOUNTS_VIA_RAM"])["Keys"]
     first = kms.list_keys(Limit=1)
     assert first["Truncated"] and len(first["Keys"]) == 1
     refused("InvalidMarkerException", "ListAliases", Marker=first["NextMarker"])
@@ -143,10 +247,11 @@ def denied():
     # A blob that names the key and was made nowhere.
     blob = b"KSC\x01" + bytes([len(ARN)]) + ARN.encode() + bytes(32 + 32 + 16)
     of_key = ("CancelKeyDeletion DescribeKey DisableKey DisableKeyRotation EnableKey EnableKeyRotation GetKeyPolicy "
-              "GetKeyRotationStatus ListKeyPolicies ListKeyRotations ListResourceTags RotateKeyOnDemand ScheduleKeyDeletion")
+              "GetKeyLastUsage GetKeyRotationStatus ListGrants ListKeyPolicies ListKeyRotations ListResourceTags RotateKeyOnDemand ScheduleKeyDeletion")
     wishes = {operation: {"KeyId": KEY} for operation in of_key.split()}
     wishes |= {
         "CreateAlias": {"AliasName": "alias/x", "TargetKeyId": KEY},
+        "CreateGrant": {"KeyId": KEY, "GranteePrincipal": BOB, "Operations": ["Decrypt"]},
         "CreateKey": {},
         "Decrypt": {"CiphertextBlob": blob},
         "DeleteAlias": {"AliasName": "alias/models"},
@@ -156,21 +261,30 @@ def denied():
         "GenerateRandom": {"NumberOfBytes": 1},
         "ListAliases": {},
         "ListKeys": {},
+        "ListRetirableGrants": {"RetiringPrincipal": BOB},
         "PutKeyPolicy": {"KeyId": KEY, "Policy": "{}"},
         "ReEncrypt": {"CiphertextBlob": blob, "DestinationKeyId": KEY},
+        "RetireGrant": {"KeyId": ARN.replace("111122223333", "444455556666"), "GrantId": "0" * 64},
+        "RevokeGrant": {"KeyId": KEY, "GrantId": "0" * 64},
         "TagResource": {"KeyId": KEY, "Tags": [{"TagKey": "a", "TagValue": "b"}]},
         "UntagResource": {"KeyId": KEY, "TagKeys": ["a"]},
         "UpdateAlias": {"AliasName": "alias/models", "TargetKeyId": KEY},
         "UpdateKeyDescription": {"KeyId": KEY, "Description": "x"},
     }
     for operation in sorted(served):
-        refused("AccessDeniedException", operation, "arn:aws:iam::111122223333:user/bob", **wishes[operation])
+        refused("AccessDeniedException", operation, BOB, **wishes[operation])
+    as_bob("AccessDeniedException", boto3.client("cloudtrail").lookup_events)
+    for operation in ("Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "Decrypt", "ReEncrypt"):
+        refused("AccessDeniedException", operation, BOB, **wishes[operation], DryRun=True)
 
 
 if mode == "allowed":
     keys_lives()
     cryptography()
     pages()
+    grants()
+    dry_runs()
+    last_usage()
 else:
     denied()
 assert called >= served, f"served and not called: {sorted(served - called)}"

@@ -1,6 +1,7 @@
 //! AWS's own clients against a served keystore: each where it may and where it may not.
 
 use std::{
+    ffi::OsString,
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -11,10 +12,11 @@ use keystead::api::kms::{Support, support_table};
 
 use crate::python;
 
-const LAB: &str = "keystore/lab.toml";
-const KEY_ARN: &str = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+pub(crate) const LAB: &str = "keystore/lab.toml";
+pub(crate) const KEY_ARN: &str =
+    "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
-fn repository(path: &str) -> PathBuf {
+pub(crate) fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
@@ -91,18 +93,78 @@ fn openssl_verifies_the_servers_certificate() {
     assert!(!output.status.success(), "{output:?}");
 }
 
-#[test]
-fn the_aws_command_leads_a_key_through_its_life() {
+/// Runs a script of commands of the `aws` command as the administrator of an empty keystore.
+fn aws_script(name: &str) -> String {
     let place = tempfile::tempdir().unwrap();
     fs::write(place.path().join("plain"), b"weights").unwrap();
-    let tools = python::interpreter().parent().unwrap();
-    let path = std::env::join_paths(
-        std::iter::once(tools.to_path_buf()).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
-    );
     let mut command = keystead(&["exec", "--", "sh"]);
-    command.arg(repository("tests/clients/key_life.sh")).env("PATH", path.unwrap());
+    command.arg(repository("tests/clients").join(name)).env("PATH", path_with_tools());
     command.env("AWS_CONFIG_FILE", "/dev/null").env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null");
-    assert_eq!(run(command.current_dir(place.path())).trim(), "alias/cli");
+    run(command.current_dir(place.path()))
+}
+
+/// The search path, with the environment's commands and this program before the others.
+fn path_with_tools() -> OsString {
+    let program = Path::new(env!("CARGO_BIN_EXE_keystead")).parent().unwrap();
+    let tools = [python::interpreter().parent().unwrap(), program].map(Path::to_path_buf);
+    let others = std::env::var_os("PATH").unwrap();
+    std::env::join_paths(tools.into_iter().chain(std::env::split_paths(&others))).unwrap()
+}
+
+#[test]
+fn the_aws_command_leads_a_key_through_its_life() {
+    assert_eq!(aws_script("key_life.sh").trim(), "alias/cli");
+}
+
+#[test]
+fn by_the_aws_command_nobody_reads_without_the_key_nor_deletes_without_the_second_factor() {
+    assert_eq!(aws_script("stories.sh").trim(), "PendingDeletion");
+}
+
+/// Runs every block of shell commands of the page on the endpoint, each in a directory of its own with the lab's world and
+/// the page's Python files in it.
+#[test]
+fn the_commands_of_the_page_on_the_endpoint_work() {
+    let page = fs::read_to_string(repository("docs/endpoint.md")).unwrap();
+    let blocks = |language: &str| {
+        let fence = format!("```{language}\n");
+        let bodies = page.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap().to_owned());
+        bodies.collect::<Vec<_>>()
+    };
+    let files: Vec<(String, String)> = blocks("python")
+        .into_iter()
+        .map(|text| (text.lines().next().unwrap().trim_start_matches("# ").to_owned(), text))
+        .collect();
+    let path = path_with_tools();
+    let commands = blocks("sh");
+    assert!(commands.len() > 4);
+    for block in commands {
+        let place = tempfile::tempdir().unwrap();
+        fs::copy(repository(LAB), place.path().join("lab.toml")).unwrap();
+        for (name, text) in &files {
+            fs::write(place.path().join(name), text).unwrap();
+        }
+        // `!` says that a command is to fail, and by itself does not end a script when it does not.
+        let lines = block.lines().map(|line| match line.strip_prefix("! ") {
+            Some(command) => format!("if {command}; then exit 9; fi\n"),
+            None => format!("{line}\n"),
+        });
+        let lines: String = lines.collect();
+        let script = format!("set -eu\ntrap 'kill ${{!:-}} 2> /dev/null || true' EXIT\n{lines}");
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &script])
+            .current_dir(place.path())
+            .env("PATH", &path)
+            .env("NO_PROXY", "127.0.0.1");
+        for name in
+            ["KEYSTEAD_KEYSTORE", "KEYSTEAD_AS", "KEYSTEAD_KEY_FILE", "AWS_PROFILE", "AWS_ENDPOINT_URL"]
+        {
+            command.env_remove(name);
+        }
+        command.env("AWS_CONFIG_FILE", "/dev/null").stderr(Stdio::piped());
+        run(&mut command);
+    }
 }
 
 /// The model of which the endpoint's constraints are made is the one that botocore has.

@@ -18,4 +18,8 @@ aws kms schedule-key-deletion --key-id "$key" --pending-window-in-days 7 --outpu
 if aws kms encrypt --key-id alias/cli --plaintext fileb://plain 2> error; then exit 1; fi
 grep -q KMSInvalidStateException error
 aws kms cancel-key-deletion --key-id "$key" --output text > /dev/null
+aws cloudtrail lookup-events --lookup-attributes AttributeKey=ResourceName,AttributeValue="$(
+    aws kms describe-key --key-id "$key" --query KeyMetadata.Arn --output text)" \
+    --query 'Events[].EventName' --output text > events
+grep -q CancelKeyDeletion events && grep -q RotateKeyOnDemand events
 aws kms list-aliases --key-id "$key" --query 'Aliases[].AliasName' --output text

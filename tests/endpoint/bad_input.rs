@@ -103,3 +103,36 @@ fn thousands_of_idle_connections_keep_nobody_out() {
     assert!(idle.len() > 200, "{}", idle.len());
     answers(&served);
 }
+
+#[test]
+fn bodies_that_come_slowly_keep_nobody_out() {
+    let served = Served::open_to_all();
+    let head = "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: TrentService.ListKeys\r\n\
+        Content-Type: application/x-amz-json-1.1\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{";
+    let mut slow: Vec<_> = (0..200).map(|_| served.connect()).collect();
+    for stream in &mut slow {
+        stream.write_all(head.as_bytes()).unwrap();
+    }
+    answers(&served);
+    // Half of them go away; who goes on is answered.
+    slow.truncate(100);
+    answers(&served);
+    let mut last = slow.pop().unwrap();
+    last.write_all(b"}").unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut last, &mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[test]
+fn a_body_that_does_not_say_how_long_it_is_ends_at_the_limit() {
+    let served = Served::open_to_all();
+    let head = "POST / HTTP/1.1\r\nHost: localhost\r\nX-Amz-Target: TrentService.ListKeys\r\n\
+        Content-Type: application/x-amz-json-1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
+    let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
+    let answer = served.raw(format!("{head}{}0\r\n\r\n", chunk.repeat(17)).as_bytes());
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 413"), "{answer}");
+    let small = served.raw(format!("{head}2\r\n{{}}\r\n0\r\n\r\n").as_bytes());
+    assert!(small.starts_with("HTTP/1.1 200"), "{small}");
+    answers(&served);
+}

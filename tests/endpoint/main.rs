@@ -11,6 +11,7 @@
 mod bad_input;
 mod crash;
 mod exec;
+mod lending;
 mod life;
 mod process;
 mod signatures;

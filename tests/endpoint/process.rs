@@ -102,14 +102,23 @@ impl Served {
 
     /// Asks KMS, signed.
     pub(crate) fn signed(&self, operation: &str, input: &Value, key: &AccessKey) -> Reply {
-        let target = format!("TrentService.{operation}");
         let body = input.to_string();
+        self.send(&self.sign(operation, &body, key), &body)
+    }
+
+    /// The headers of a signed request to KMS.
+    pub(crate) fn sign(&self, operation: &str, body: &str, key: &AccessKey) -> Vec<(String, String)> {
         let mut headers = vec![
             ("host".to_owned(), self.address.clone()),
-            ("x-amz-target".to_owned(), target),
+            ("x-amz-target".to_owned(), format!("TrentService.{operation}")),
             ("content-type".to_owned(), "application/x-amz-json-1.1".to_owned()),
         ];
         headers.extend(key.sign(&self.address, &headers, body.as_bytes()));
+        headers
+    }
+
+    /// Sends a request with headers of its own.
+    pub(crate) fn send(&self, headers: &[(String, String)], body: &str) -> Reply {
         let headers: Vec<(&str, &str)> =
             headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         self.request("POST", "/", &headers, body.as_bytes())
@@ -137,6 +146,8 @@ pub(crate) struct AccessKey {
     pub(crate) secret: String,
     pub(crate) region: String,
     pub(crate) service: String,
+    /// The token of a session.
+    pub(crate) token: Option<String>,
     /// How far the client's clock is off.
     pub(crate) skew_seconds: i64,
 }
@@ -153,12 +164,13 @@ impl AccessKey {
             secret: value("aws_secret_access_key"),
             region: value("region"),
             service: "kms".into(),
+            token: None,
             skew_seconds: 0,
         }
     }
 
     fn sign(&self, host: &str, headers: &[(String, String)], body: &[u8]) -> Vec<(String, String)> {
-        let identity = Credentials::new(&self.id, &self.secret, None, None, "test").into();
+        let identity = Credentials::new(&self.id, &self.secret, self.token.clone(), None, "test").into();
         let skew = Duration::from_secs(self.skew_seconds.unsigned_abs());
         let now = SystemTime::now();
         let parameters = v4::SigningParams::builder()

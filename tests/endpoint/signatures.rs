@@ -78,3 +78,20 @@ fn a_server_that_authenticates_cannot_be_reset() {
     assert_eq!(open.request("POST", "/moto-api/reset", &[], b"").status, 200);
     assert_eq!(open.kms("ListKeys", &json!({})).json()["Keys"], json!([]));
 }
+
+/// As at AWS a request can be sent again for as long as its date is good; but never with another body or operation.
+#[test]
+fn a_request_that_is_sent_again_says_the_same_or_is_refused() {
+    let (served, key, _place) = served();
+    let headers = served.sign("CreateKey", "{}", &key);
+    for _ in 0..2 {
+        assert_eq!(served.send(&headers, "{}").status, 200);
+    }
+    assert_eq!(served.send(&headers, r#"{"Description":"x"}"#).code(), "InvalidSignatureException");
+    let mut other = headers.clone();
+    other[1].1 = "TrentService.ListKeys".into();
+    assert_eq!(served.send(&other, "{}").code(), "InvalidSignatureException");
+    let mut twice = headers.clone();
+    twice.push(headers[1].clone());
+    assert!(served.send(&twice, "{}").status >= 400);
+}

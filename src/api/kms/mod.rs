@@ -3,23 +3,21 @@
 //! Source: the KMS service model, of which `model` holds the constraints, and the KMS API reference. A request is read
 //! (`json`), checked against the model (`model`), turned into an operation (`operations`) and handed to the door.
 
-mod json;
 mod model;
 mod operations;
 mod pages;
 mod parameters;
 mod support;
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
 
-pub use json::DEPTH_MAX;
-pub use support::{Support, support_table};
+pub use support::{Support, support_markdown, support_table};
 
-use self::{json::Input, model::service_model, operations::Begun, parameters::Parameters};
-use super::error::WireError;
-use crate::kms::{Caller, Kms};
+use self::{model::service_model, operations::Begun, parameters::Parameters};
+use super::{error::WireError, json::Input};
+use crate::{keystore::Keystore, kms::Caller};
 
 /// What stands before the operation in the header `X-Amz-Target`.
 #[must_use]
@@ -30,27 +28,43 @@ pub fn target_prefix() -> &'static str {
 /// An answer that is under way: a body, or the error.
 pub type Pending = Pin<Box<dyn Future<Output = Result<Bytes, WireError>> + Send>>;
 
-/// Begins a call. It has been decided and has its place in the order when this returns; the answer comes when its record
-/// is durable.
+/// Begins a call. It has been decided and has its place in the order when this returns, unless the audit log is to answer
+/// it; the answer comes when its record is durable.
 ///
 /// # Errors
 ///
 /// What the request lacks, before it was a call.
-pub fn begin(kms: Kms<'_>, caller: &Caller, operation: &str, body: &[u8]) -> Result<Pending, WireError> {
+pub fn begin(
+    keystore: &Arc<Keystore>,
+    caller: &Caller,
+    operation: &str,
+    body: &[u8],
+) -> Result<Pending, WireError> {
     if !service_model().has(operation) {
         return Err(WireError { status: 400, code: "UnknownOperationException".into(), message: None });
     }
     let input = Input::parse(body)?;
     let parameters = Parameters::checked(operation, &input)?;
-    parameters.without_options()?;
-    let begun = Begun { kms, caller, parameters, operation };
+    let options = parameters.options(operation)?;
+    let begun = Begun { keystore, caller, parameters, options, operation };
     operations::begin(&begun).unwrap_or_else(|| {
         Err(WireError::unsupported(format!("The operation {operation} is not supported by keystead.")))
     })
 }
 
+/// Checks what a request says, without making the call: its JSON, and the constraints of the service model.
+///
+/// # Errors
+///
+/// What [`begin`] would answer.
+pub fn check(operation: &str, body: &[u8]) -> Result<(), WireError> {
+    let input = Input::parse(body)?;
+    let parameters = Parameters::checked(operation, &input)?;
+    parameters.options(operation).map(drop)
+}
+
 /// The operation's own name for metrics: one that the model knows, or none.
 #[must_use]
 pub fn known(operation: &str) -> Option<&'static str> {
-    service_model().operations().into_iter().find(|known| *known == operation)
+    service_model().name(operation)
 }

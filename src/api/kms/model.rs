@@ -76,9 +76,20 @@ impl ServiceModel {
         names
     }
 
+    /// The name of this operation as the model has it, if KMS has it.
+    pub(super) fn name(&self, operation: &str) -> Option<&str> {
+        self.operations.get_key_value(operation).map(|(name, _)| name.as_str())
+    }
+
     /// Whether KMS has this operation.
     pub(super) fn has(&self, operation: &str) -> bool {
         self.operations.contains_key(operation)
+    }
+
+    /// Whether the operation's input has this member.
+    pub(super) fn takes(&self, operation: &str, member: &str) -> bool {
+        let input = self.operations.get(operation).and_then(Option::as_ref);
+        input.and_then(|shape| self.shapes.get(shape)).is_some_and(|shape| shape.members.contains_key(member))
     }
 
     /// Checks a request's types and constraints.
@@ -278,6 +289,12 @@ impl Shape {
     }
 }
 
+/// The refusal of a request without this member.
+pub(super) fn missing(name: &str) -> WireError {
+    let violation = violation("null", &lower_first(name), "Member must not be null");
+    WireError::validation(format!("1 validation error detected: {violation}"))
+}
+
 fn violation(value: &str, place: &str, constraint: &str) -> String {
     let space = if value.is_empty() { "" } else { " " };
     format!("Value{space}{value} at '{place}' failed to satisfy constraint: {constraint}")
@@ -349,6 +366,19 @@ mod tests {
         assert!(count > 10);
         assert_eq!(service_model().operations().len(), 56);
         assert_eq!(service_model().target_prefix, "TrentService");
+    }
+
+    #[test]
+    fn the_model_and_the_table_of_operations_agree_on_grant_tokens_and_dry_run() {
+        for row in crate::kms::OPERATIONS {
+            let takes = |member| service_model().takes(row.name, member);
+            assert_eq!(
+                (takes("GrantTokens"), takes("DryRun")),
+                (row.grant_tokens, row.dry_run),
+                "{}",
+                row.name
+            );
+        }
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::{json, model::service_model};
+use super::model::{missing, service_model};
 use crate::{
-    api::error::WireError,
-    model::{Days, EncryptionContext, ErrorCode, KeyRef, Tags},
+    api::{error::WireError, json},
+    kms::CallOptions,
+    model::{Days, EncryptionContext, ErrorCode, GrantToken, KeyRef, Tags},
     secret::SecretBytes,
 };
 
@@ -102,13 +103,24 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// Refuses DryRun and GrantTokens: passed over, the one would do what it must not, the other be taken for true.
-    pub(super) fn without_options(&self) -> Result<(), WireError> {
-        match (self.flag("DryRun"), self.list("GrantTokens").next()) {
-            (false, None) => Ok(()),
-            (true, _) => Err(WireError::unsupported("DryRun is not supported.")),
-            (false, Some(_)) => Err(WireError::unsupported("GrantTokens is not supported.")),
-        }
+    /// The grant tokens and `DryRun`, where the model has them.
+    pub(super) fn options(&self, operation: &str) -> Result<CallOptions, WireError> {
+        let model = service_model();
+        let tokens = self.list("GrantTokens").filter(|_| model.takes(operation, "GrantTokens"));
+        Ok(CallOptions {
+            grant_tokens: tokens.filter_map(Value::as_str).map(grant_token).collect::<Result<_, _>>()?,
+            dry_run: model.takes(operation, "DryRun") && self.flag("DryRun"),
+        })
+    }
+
+    /// A structure among the members.
+    pub(super) fn structure(&self, name: &str) -> Option<Self> {
+        self.0.get(name).and_then(Value::as_object).map(Self)
+    }
+
+    /// Refuses a request without a member that the model does not ask for, and this request needs.
+    pub(super) fn require(&self, name: &str) -> Result<(), WireError> {
+        if self.has(name) { Ok(()) } else { Err(missing(name)) }
     }
 
     /// Members whose meaning is not built.
@@ -143,4 +155,9 @@ fn key_ref(text: &str) -> Result<KeyRef, WireError> {
 
 fn invalid_key_id(text: &str) -> WireError {
     WireError::new(ErrorCode::NotFound.as_str(), format!("Invalid keyId '{text}'"))
+}
+
+pub(super) fn grant_token(text: &str) -> Result<GrantToken, WireError> {
+    let invalid = || WireError::new(ErrorCode::InvalidGrantToken.as_str(), "The grant token is not valid.");
+    text.parse().map_err(|_| invalid())
 }

@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::api::error::WireError;
 
+/// How deep structures may nest in one another.
+const TREE_DEPTH_MAX: usize = 8;
 /// The most parameters of one request.
 pub const PARAMETERS_MAX: usize = 2048;
 
@@ -46,6 +50,22 @@ impl Form {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// Structures and lists within one another: `name.member.1.Key`, `name.member.1.Values.member.1` … Names that do not
+    /// say so, such as numbers out of order, are refused.
+    ///
+    /// # Errors
+    ///
+    /// `MalformedInput`.
+    pub fn tree(&self, name: &str) -> Result<Option<Value>, WireError> {
+        let prefix = format!("{name}.");
+        let below: BTreeMap<&str, &str> =
+            self.iter().filter_map(|(key, value)| Some((key.strip_prefix(&prefix)?, value))).collect();
+        if below.is_empty() {
+            return Ok(None);
+        }
+        subtree(&below, TREE_DEPTH_MAX).map(Some)
+    }
+
     /// The values of a list: `name.member.1`, `name.member.2` … until one is not there.
     pub fn list<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         (1..=PARAMETERS_MAX).map_while(move |number| self.get(&format!("{name}.member.{number}")))
@@ -63,6 +83,39 @@ impl Form {
         };
         (1..=PARAMETERS_MAX).map_while(one)
     }
+}
+
+/// What these names, cut off before the structure that holds them, make.
+fn subtree(entries: &BTreeMap<&str, &str>, depth: usize) -> Result<Value, WireError> {
+    let malformed = || WireError::new("MalformedInput", "The names of the parameters make no structure.");
+    if depth == 0 {
+        return Err(malformed());
+    }
+    let mut children: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
+    for (key, value) in entries {
+        let (first, rest) = key.split_once('.').unwrap_or((key, ""));
+        children.entry(first).or_default().insert(rest, value);
+    }
+    let child = |below: &BTreeMap<&str, &str>| match below.get("") {
+        Some(value) if below.len() == 1 => Ok(Value::from(*value)),
+        Some(_) => Err(malformed()),
+        None => subtree(below, depth - 1),
+    };
+    let Some(members) = children.get("member") else {
+        let members = children.iter().map(|(name, below)| Ok(((*name).to_owned(), child(below)?)));
+        return Ok(Value::Object(members.collect::<Result<_, WireError>>()?));
+    };
+    let mut items: BTreeMap<usize, BTreeMap<&str, &str>> = BTreeMap::new();
+    for (key, value) in members {
+        let (number, rest) = key.split_once('.').unwrap_or((key, ""));
+        let number = number.parse().map_err(|_| malformed())?;
+        items.entry(number).or_default().insert(rest, value);
+    }
+    let in_order = items.keys().copied().eq(1..=items.len());
+    if children.len() > 1 || !in_order {
+        return Err(malformed());
+    }
+    items.values().map(child).collect::<Result<Vec<_>, _>>().map(Value::Array)
 }
 
 impl std::fmt::Debug for Form {
@@ -97,6 +150,23 @@ mod tests {
     }
 
     #[test]
+    fn trees_are_read_as_they_are_named_and_refused_when_they_are_none() {
+        let tree = |form: &str| Form::parse(form.as_bytes()).unwrap().tree("E");
+        let form = "E.member.1.Name=aws:x&E.member.1.Values.member.1=a&E.member.1.Values.member.2=b&E.member.2.Name=y&F=1";
+        assert_eq!(
+            tree(form).unwrap(),
+            Some(serde_json::json!([{"Name": "aws:x", "Values": ["a", "b"]}, {"Name": "y"}]))
+        );
+        assert_eq!(tree("F=1").unwrap(), None);
+        let deep = format!("E.{}=1", ["member.1"; 9].join("."));
+        for bad in
+            ["E.member.2=a", "E.member.x=a", "E.member.1=a&E.member.1.b=c", "E.member.1=a&E.b=c", &deep]
+        {
+            assert_eq!(tree(bad).unwrap_err().code, "MalformedInput", "{bad}");
+        }
+    }
+
+    #[test]
     fn a_parameter_that_stands_there_twice_is_refused() {
         assert_eq!(Form::parse(b"A=1&A=2").unwrap_err().code, "MalformedQueryString");
         let many: Vec<String> = (0..=PARAMETERS_MAX).map(|number| format!("p{number}=")).collect();
@@ -108,6 +178,7 @@ mod tests {
         fn no_form_makes_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
             if let Ok(form) = Form::parse(&bytes) {
                 let _all = form.list("A").count() + form.structures("A", ["B"]).count();
+                let _tree = form.tree("A");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! IAM and STS over the query protocol: the tables of operations that `keystead iam` and `keystead sts` have too, fed from
 //! a form.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
 use super::{QueryService, form::Form, xml};
@@ -75,6 +76,7 @@ fn read(parameter: &Parameter, form: &Form) -> Result<Option<Value>, WireError> 
                 .collect();
             (!tags.is_empty()).then(|| json!(tags))
         }
+        Shape::Tree => form.tree(name)?,
         Shape::Arns => {
             let arns: Vec<Value> =
                 form.structures(name, ["arn"]).map(|[arn]| json!({"arn": arn.unwrap_or_default()})).collect();
@@ -87,7 +89,13 @@ fn read(parameter: &Parameter, form: &Form) -> Result<Option<Value>, WireError> 
 fn result(reply: Reply) -> Map<String, Value> {
     let Value::Object(mut members) = on_the_wire("", reply.body) else { return Map::new() };
     if let Some(secret) = reply.secret {
-        let text = Value::from(String::from_utf8_lossy(secret.secret.expose_secret()).into_owned());
+        let bytes = secret.secret.expose_secret();
+        // The model has the seed of an MFA device for a blob: clients take base64 off it.
+        let text = match secret.name {
+            "Base32StringSeed" => STANDARD.encode(bytes),
+            _ => String::from_utf8_lossy(bytes).into_owned(),
+        };
+        let text = Value::from(text);
         match members.get_mut(reply.within).and_then(Value::as_object_mut) {
             Some(within) => within.insert(secret.name.to_owned(), text),
             None => members.insert(secret.name.to_owned(), text),

@@ -14,7 +14,7 @@ use crate::{
     iam::AccessKeyId,
     keystore::Keystore,
     kms::{CallError, Clock},
-    model::{AccountId, PrincipalArn, Region},
+    model::{AccountId, PrincipalArn, Region, Timestamp},
     secret::SecretBytes,
 };
 
@@ -95,6 +95,11 @@ impl Gatekeeper {
         let nobody: [u8; 30] = random.array().map_err(io::Error::other)?;
         let nobody = SecretBytes::from(nobody.as_slice());
         Ok(Self { authentication, clock, keys: SigningKeys::default(), nobody })
+    }
+
+    /// What time it really is.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Forgets every signing key.

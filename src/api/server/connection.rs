@@ -120,6 +120,6 @@ async fn answer(
 }
 
 /// Waits until the server is to stop, or nobody is left who could say so.
-async fn stopped(stop: &mut watch::Receiver<bool>) {
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stopped| *stopped).await);
 }

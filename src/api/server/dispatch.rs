@@ -23,6 +23,7 @@ use super::{
 };
 use crate::{
     api::{
+        cloudtrail,
         error::WireError,
         kms,
         query::{QueryService, form::Form, operations},
@@ -45,11 +46,14 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const USER_AGENT_BYTES_MAX: usize = 512;
 
 const KMS: Service = Service { name: "kms", is_global: false };
+const CLOUDTRAIL: Service = Service { name: "cloudtrail", is_global: false };
 
 /// What a request asks for.
 enum Wanted {
     /// An operation of KMS.
     Kms(String),
+    /// An operation of CloudTrail.
+    CloudTrail(String),
     /// An operation of a service with forms.
     Query(QueryService, String, Arc<Form>),
     /// Nothing that there is.
@@ -59,7 +63,7 @@ enum Wanted {
 impl Wanted {
     fn shape(&self) -> Shape {
         match self {
-            Self::Kms(_) | Self::Unknown => Shape::Json,
+            Self::Kms(_) | Self::CloudTrail(_) | Self::Unknown => Shape::Json,
             Self::Query(service, _, _) => Shape::Xml(service.namespace()),
         }
     }
@@ -67,6 +71,7 @@ impl Wanted {
     fn service(&self) -> Service {
         match self {
             Self::Kms(_) | Self::Unknown => KMS,
+            Self::CloudTrail(_) => CLOUDTRAIL,
             Self::Query(service, _, _) => Service { name: service.name(), is_global: true },
         }
     }
@@ -75,6 +80,10 @@ impl Wanted {
     fn names(&self) -> (&'static str, &'static str) {
         match self {
             Self::Kms(operation) => ("kms", kms::known(operation).unwrap_or("unknown")),
+            Self::CloudTrail(operation) if operation == cloudtrail::LOOKUP_EVENTS => {
+                ("cloudtrail", cloudtrail::LOOKUP_EVENTS)
+            }
+            Self::CloudTrail(_) => ("cloudtrail", "unknown"),
             Self::Query(service, action, _) => {
                 (service.name(), operations::find(*service, action).map_or("unknown", |entry| entry.name))
             }
@@ -150,6 +159,9 @@ fn wanted(parts: &Parts, body: &[u8]) -> Result<Wanted, WireError> {
         if parts.method != Method::POST || !content_type.starts_with("application/x-amz-json-1.") {
             return Ok(Wanted::Unknown);
         }
+        if let Some(operation) = cloudtrail::operation_of(target) {
+            return Ok(Wanted::CloudTrail(operation.to_owned()));
+        }
         return Ok(match target.split_once('.') {
             Some((prefix, operation)) if prefix == kms::target_prefix() => Wanted::Kms(operation.to_owned()),
             _ => Wanted::Unknown,
@@ -173,19 +185,30 @@ async fn call(
     shared: &Arc<Shared>,
     arrival: &Arrival,
     parts: &Parts,
-    body: &[u8],
+    body: &Bytes,
     wanted: &Wanted,
     request_id: &str,
 ) -> Result<Bytes, WireError> {
-    let keystore = shared.keystore();
+    let Some(keystore) = shared.keystore_when_back().await else {
+        return Err(
+            WireError::new("ServiceUnavailable", "The keystore is in use by a command.").with_status(503)
+        );
+    };
     let caller = authenticated(shared, &keystore, arrival, parts, body, wanted, request_id)?;
     match wanted {
         Wanted::Kms(operation) => {
-            let pending = kms::begin(keystore.kms(), &caller, operation, body)?;
+            let pending = kms::begin(&keystore, &caller, operation, body)?;
             let decided = Instant::now();
             let answer = pending.await;
             shared.metrics.waited(decided.elapsed());
             answer
+        }
+        Wanted::CloudTrail(operation) => {
+            let (operation, body) = (operation.clone(), body.clone());
+            // The log is read, on a thread that may wait.
+            let look = move || cloudtrail::call(keystore.cloudtrail(), &caller, &operation, &body);
+            let internal = |_| WireError::new("InternalFailure", "").with_status(500);
+            tokio::task::spawn_blocking(look).await.map_err(internal)?
         }
         Wanted::Query(service, action, form) if operations::find(*service, action).is_some() => {
             let (form, request_id) = (Arc::clone(form), request_id.to_owned());

@@ -11,6 +11,7 @@ mod connection;
 mod control;
 mod dispatch;
 mod guard;
+mod lend;
 mod metrics;
 mod reply;
 mod tls;
@@ -18,7 +19,11 @@ mod tls;
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
 };
 
 use tokio::sync::{Semaphore, watch};
@@ -29,9 +34,10 @@ pub use self::{
     control::Renew,
     dispatch::BODY_BYTES_MAX,
     guard::Hosts,
+    lend::{Lender, Reopen},
     tls::TlsOptions,
 };
-use crate::{keystore::Keystore, kms::Clock};
+use crate::{keystore::Keystore, kms::Clock, model::Timestamp};
 
 /// How a server shall be.
 pub struct Options {
@@ -46,7 +52,12 @@ pub struct Options {
     pub renew: Option<Renew>,
     /// How TLS is spoken, by a server that has a port for it.
     pub tls: TlsOptions,
+    /// Lends the keystore to commands on this machine.
+    pub lender: Option<Lender>,
 }
+
+/// How long a request waits for a keystore that is lent.
+const LENT_TIMEOUT: Duration = Duration::from_secs(50);
 
 /// A server that listens and does not answer yet.
 pub struct Server {
@@ -71,7 +82,11 @@ impl Listening {
 
 /// What all connections share.
 pub(super) struct Shared {
-    keystore: RwLock<Arc<Keystore>>,
+    /// None while it is lent.
+    keystore: RwLock<Option<Arc<Keystore>>>,
+    returned: watch::Sender<()>,
+    /// By how far the keystore's clock is ahead of the real one.
+    ahead_millis: AtomicI64,
     gatekeeper: Gatekeeper,
     hosts: Hosts,
     metrics: Metrics,
@@ -79,13 +94,49 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn keystore(&self) -> Arc<Keystore> {
-        Arc::clone(&self.keystore.read().unwrap_or_else(PoisonError::into_inner))
+    /// The keystore; none while it is lent.
+    pub(super) fn keystore(&self) -> Option<Arc<Keystore>> {
+        self.keystore.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The keystore, when it is back if it is lent; none when that takes too long.
+    pub(super) async fn keystore_when_back(&self) -> Option<Arc<Keystore>> {
+        if let Some(keystore) = self.keystore() {
+            return Some(keystore);
+        }
+        let mut returned = self.returned.subscribe();
+        let back = async {
+            loop {
+                if let Some(keystore) = self.keystore() {
+                    return Some(keystore);
+                }
+                returned.changed().await.ok()?;
+            }
+        };
+        tokio::time::timeout(LENT_TIMEOUT, back).await.ok().flatten()
+    }
+
+    /// What time it is in the keystore; while that is lent, by how far its clock was ahead when it was last asked.
+    pub(super) fn time(&self) -> Timestamp {
+        let now = self.gatekeeper.now();
+        match self.keystore() {
+            None => now.plus_millis(self.ahead_millis.load(Ordering::Relaxed)),
+            Some(keystore) => {
+                let time = keystore.time();
+                self.ahead_millis.store(time.as_millis() - now.as_millis(), Ordering::Relaxed);
+                time
+            }
+        }
+    }
+
+    fn take(&self) -> Option<Arc<Keystore>> {
+        self.keystore.write().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     fn replace(&self, keystore: Keystore) {
-        *self.keystore.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keystore);
+        *self.keystore.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(keystore));
         self.gatekeeper.forget();
+        self.returned.send_replace(());
     }
 }
 
@@ -143,12 +194,15 @@ impl Server {
     ) -> io::Result<()> {
         raise_file_limit();
         let shared = Arc::new(Shared {
-            keystore: RwLock::new(Arc::new(keystore)),
+            keystore: RwLock::new(Some(Arc::new(keystore))),
+            returned: watch::Sender::new(()),
+            ahead_millis: AtomicI64::new(0),
             gatekeeper: Gatekeeper::new(options.authentication, options.clock)?,
             hosts: options.hosts,
             metrics: Metrics::new(),
             renew: options.renew,
         });
+        let lender = options.lender;
         // Both ports have a share in the same places.
         let room = Arc::new(Semaphore::new(connection::CONNECTIONS_MAX));
         let (plain, tls) = (self.plain, self.tls);
@@ -165,9 +219,22 @@ impl Server {
             connection::accept(listener, Some(door), &shared, &room, stop.clone()).await;
             Ok(())
         };
-        let (plain, tls): (io::Result<()>, io::Result<()>) = tokio::join!(accept_plain, accept_tls);
-        connection::finish(&room).await;
-        plain.and(tls)
+        let serving = async {
+            let (plain, tls): (io::Result<()>, io::Result<()>) = tokio::join!(accept_plain, accept_tls);
+            connection::finish(&room).await;
+            plain.and(tls)
+        };
+        let lending = async {
+            if let Some(lender) = lender {
+                lend::lend(lender, &shared, stop.clone()).await?;
+            }
+            // Nothing is lent, or no longer; the connections are to finish what they have begun.
+            std::future::pending().await
+        };
+        tokio::select! {
+            served = serving => served,
+            ended = lending => ended,
+        }
     }
 }
 

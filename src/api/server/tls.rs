@@ -85,14 +85,14 @@ pub(super) struct TlsDoor {
 impl TlsDoor {
     /// Issues a certificate for these addresses and names, and makes the authority if the account has none.
     pub(super) fn open(shared: &Arc<Shared>, address: SocketAddr, options: &TlsOptions) -> io::Result<Self> {
-        let keystore = shared.keystore();
+        let Some(keystore) = shared.keystore() else { return Err(io::Error::other("the keystore is lent")) };
         let spoken = Options {
             versions: options.versions,
             protocols: vec![b"http/1.1".to_vec()],
             ..Options::default()
         };
         let clock = Arc::clone(shared);
-        let now = Now::new(move || clock.keystore().time());
+        let now = Now::new(move || clock.time());
         let (names, caller) = (names(address.ip(), &options.hosts), keystore.administrator());
         keystore.tls().ensure_authority(&caller, AUTHORITY_DAYS).map_err(io::Error::other)?;
         let kept =
@@ -118,7 +118,8 @@ impl TlsDoor {
     /// Has a new certificate issued when the old one will end soon. When that fails the old one is shown: clients refuse it
     /// once it has ended.
     async fn renew(self: &Arc<Self>, shared: &Arc<Shared>) {
-        let keystore = shared.keystore();
+        // One that is lent is back soon, and the old certificate good for a while.
+        let Some(keystore) = shared.keystore() else { return };
         if !self.kept.is_due(keystore.time()) {
             return;
         }
@@ -199,6 +200,7 @@ mod tests {
                 hosts: Hosts::default(),
                 clock: Arc::clone(&clock) as _,
                 renew: None,
+                lender: None,
                 tls,
             };
             let thread = thread::spawn(move || {

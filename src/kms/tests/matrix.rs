@@ -308,6 +308,7 @@ impl Stage {
                 ask.of(&GenerateDataKeyWithoutPlaintext { key_id, length, encryption_context })
             }
             "GenerateRandom" => ask.of(&GenerateRandom { number_of_bytes: 8 }),
+            "GetKeyLastUsage" => ask.of(&GetKeyLastUsage { key_id }),
             "GetKeyPolicy" => ask.of(&GetKeyPolicy { key_id }),
             "GetKeyRotationStatus" => ask.of(&GetKeyRotationStatus { key_id }),
             "ListAliases" => ask.of(&ListAliases { key_id: None }),

@@ -17,6 +17,7 @@ mod mfa;
 mod mfa_code;
 mod providers;
 mod roles;
+mod simulation;
 mod table;
 mod tags;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use mfa::*;
 pub use mfa_code::{MfaCodes, ShowMfaCode};
 pub use providers::*;
 pub use roles::*;
+pub use simulation::*;
 pub use table::OPERATIONS;
 pub use tags::*;
 pub use users::*;

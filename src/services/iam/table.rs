@@ -86,4 +86,6 @@ pub const OPERATIONS: &[OperationEntry] = &[
     OperationEntry::of::<DeleteOpenIdConnectProvider>(),
     OperationEntry::of::<AddClientIdToOpenIdConnectProvider>(),
     OperationEntry::of::<RemoveClientIdFromOpenIdConnectProvider>(),
+    OperationEntry::of::<SimulatePrincipalPolicy>(),
+    OperationEntry::of::<SimulateCustomPolicy>(),
 ];

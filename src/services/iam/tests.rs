@@ -308,12 +308,16 @@ fn no_operation_is_done_for_somebody_without_permission() {
         ("AuthenticationCode1" | "AuthenticationCode2", _) => json!("123456"),
         ("Status", _) => json!("Active"),
         ("VersionId", _) => json!("v1"),
+        ("PolicySourceArn", _) => json!("arn:aws:iam::111122223333:user/admin"),
+        ("ActionNames", _) => json!(["kms:Decrypt"]),
+        ("PolicyInputList", _) => json!([trust("111122223333")]),
         (_, Shape::Text) => json!("admin"),
         (_, Shape::Document) => json!(trust("111122223333")),
         (_, Shape::Number) => json!(3600),
         (_, Shape::Flag) => json!(true),
         (_, Shape::List) => json!(["a"]),
         (_, Shape::Tags) => json!([{"Key": "a", "Value": "b"}]),
+        (_, Shape::Tree) => json!([]),
         (_, Shape::Arns) => json!([{"arn": "arn:aws:iam::111122223333:policy/p"}]),
     };
     assert!(OPERATIONS.len() > 40);

@@ -16,16 +16,16 @@ pub const DEPTH_MAX: usize = 32;
 const ANSWER_BYTES: usize = 16 * 1024;
 
 /// A request's members. They are wiped when it is done with: some are secret.
-pub(super) struct Input(Map<String, Value>);
+pub(in crate::api) struct Input(Map<String, Value>);
 
 impl Input {
     /// Reads a body. An empty one has no members.
-    pub(super) fn parse(body: &[u8]) -> Result<Self, WireError> {
+    pub(in crate::api) fn parse(body: &[u8]) -> Result<Self, WireError> {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self(Map::new()));
         }
         if is_too_deep(body) {
-            return Err(WireError::serialization(format!("The request body nests deeper than {DEPTH_MAX}.")));
+            return Err(too_deep());
         }
         match serde_json::from_slice(body) {
             Ok(Value::Object(members)) => Ok(Self(members)),
@@ -38,7 +38,7 @@ impl Input {
     }
 
     /// The members.
-    pub(super) fn members(&self) -> &Map<String, Value> {
+    pub(in crate::api) fn members(&self) -> &Map<String, Value> {
         &self.0
     }
 }
@@ -64,8 +64,13 @@ fn wipe(value: &mut Value) {
     }
 }
 
+/// The refusal of a body that nests too deep.
+pub(in crate::api) fn too_deep() -> WireError {
+    WireError::serialization(format!("The request body nests deeper than {DEPTH_MAX}."))
+}
+
 /// Whether brackets nest deeper than [`DEPTH_MAX`], told before anything is allocated.
-fn is_too_deep(body: &[u8]) -> bool {
+pub(in crate::api) fn is_too_deep(body: &[u8]) -> bool {
     let (mut depth, mut in_text, mut escaped) = (0_usize, false, false);
     for byte in body {
         match (in_text, byte) {
@@ -84,7 +89,7 @@ fn is_too_deep(body: &[u8]) -> bool {
 }
 
 /// Writes an answer. Its memory is wiped when the last who holds it lets go.
-pub(super) fn written(answer: &impl Serialize) -> Result<Bytes, WireError> {
+pub(in crate::api) fn written(answer: &impl Serialize) -> Result<Bytes, WireError> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(ANSWER_BYTES));
     match serde_json::to_writer(&mut *bytes, answer) {
         Ok(()) => Ok(Bytes::from_owner(Wiped(bytes))),
@@ -102,7 +107,7 @@ impl AsRef<[u8]> for Wiped {
 
 /// Bytes as a blob's text, written straight to where the answer goes.
 #[derive(Clone, Copy)]
-pub(super) struct Blob<'a>(pub(super) &'a [u8]);
+pub(in crate::api) struct Blob<'a>(pub(in crate::api) &'a [u8]);
 
 impl Serialize for Blob<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -111,7 +116,7 @@ impl Serialize for Blob<'_> {
 }
 
 /// The bytes of a blob's text, in memory that is wiped. The model has checked that it is one.
-pub(super) fn blob(text: &str) -> Option<Zeroizing<Vec<u8>>> {
+pub(in crate::api) fn blob(text: &str) -> Option<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(base64::decoded_len_estimate(text.len())));
     STANDARD.decode_vec(text, &mut bytes).ok()?;
     Some(bytes)

@@ -1,0 +1,8 @@
+//! Fuzzes `wire_entries::signature`.
+#![no_main]
+
+#[path = "../wire_entries.rs"]
+#[allow(dead_code, reason = "each target has one entry")]
+mod wire_entries;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| wire_entries::signature(bytes));
