@@ -7,6 +7,7 @@ use super::{
     error::CommandError,
     global::Global,
     output,
+    persona::{CreatePersonaRole, PERSONA, PersonaArgs},
     query::{self, Chosen},
 };
 use crate::{
@@ -18,12 +19,16 @@ const ABOUT: &str = "Manage users, groups, roles, policies and credentials, in t
 
 /// The subcommand that no `aws` command has.
 const MFA_CODE: &str = "mfa-code";
+/// The subcommand that makes roles, by AWS's parameters or for a persona.
+const CREATE_ROLE: &str = "create-role";
 
 /// One operation with its parameters.
 #[derive(Debug)]
 pub(super) enum Iam {
     /// An operation of AWS's.
     Operation(Chosen),
+    /// `create-role --persona`.
+    PersonaRole(CreatePersonaRole),
     /// `mfa-code`.
     MfaCode(MfaCode),
 }
@@ -46,6 +51,7 @@ impl Iam {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
         match self {
             Self::Operation(chosen) => chosen.run(global),
+            Self::PersonaRole(command) => command.run(global),
             Self::MfaCode(command) => command.run(global),
         }
     }
@@ -70,7 +76,14 @@ impl MfaCode {
 impl Subcommand for Iam {
     fn augment_subcommands(command: Command) -> Command {
         let mfa_code = MfaCode::augment_args(Command::new(MFA_CODE));
-        query::subcommands(OPERATIONS, ABOUT, command).subcommand(mfa_code)
+        query::subcommands(OPERATIONS, ABOUT, command)
+            .mut_subcommand(CREATE_ROLE, |command| {
+                let trust = "AssumeRolePolicyDocument";
+                let command =
+                    command.mut_arg(trust, |trust| trust.required(false).required_unless_present(PERSONA));
+                PersonaArgs::augment_args(command)
+            })
+            .subcommand(mfa_code)
     }
 
     fn augment_subcommands_for_update(command: Command) -> Command {
@@ -86,6 +99,10 @@ impl FromArgMatches for Iam {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         match matches.subcommand() {
             Some((MFA_CODE, matches)) => MfaCode::from_arg_matches(matches).map(Self::MfaCode),
+            Some((CREATE_ROLE, of_role)) => {
+                let chosen = query::chosen(OPERATIONS, matches)?;
+                Ok(CreatePersonaRole::of(of_role, chosen)?.map_or_else(Self::Operation, Self::PersonaRole))
+            }
             _ => query::chosen(OPERATIONS, matches).map(Self::Operation),
         }
     }

@@ -34,6 +34,7 @@ mod lint;
 mod list;
 mod organizations;
 mod output;
+mod persona;
 mod process;
 mod progress;
 mod query;

@@ -52,9 +52,33 @@ impl Chosen {
         }
     }
 
+    /// Whether the answer is wanted as JSON.
+    pub(super) fn json(&self) -> bool {
+        self.json
+    }
+
     /// Makes the call and prints its answer.
     pub(super) fn call(&self, keystore: &Keystore, caller: &Caller) -> Result<(), CommandError> {
-        let mut parameters = Map::new();
+        self.make(keystore, caller, Map::new())
+    }
+
+    /// The same with a parameter that has a value when none was typed.
+    pub(super) fn call_with(
+        &self,
+        keystore: &Keystore,
+        caller: &Caller,
+        name: &str,
+        value: Value,
+    ) -> Result<(), CommandError> {
+        self.make(keystore, caller, Map::from_iter([(name.to_owned(), value)]))
+    }
+
+    fn make(
+        &self,
+        keystore: &Keystore,
+        caller: &Caller,
+        mut parameters: Map<String, Value>,
+    ) -> Result<(), CommandError> {
         for (parameter, given) in &self.parameters {
             parameters.insert(parameter.name.into(), value_of(parameter, given)?);
         }

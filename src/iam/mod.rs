@@ -14,6 +14,7 @@ mod mfa;
 mod name;
 mod oidc;
 mod permissions;
+mod persona;
 mod role;
 mod session;
 mod user;
@@ -28,6 +29,7 @@ pub use mfa::{MFA_DEVICES_MAX, MfaAssignment, MfaDevice, MfaSerial, TIME_STEP_SE
 pub use name::{GroupName, IamPath, MfaDeviceName, PolicyName, RoleName, UserName};
 pub use oidc::{CLIENT_IDS_MAX, ClientId, Jwks, OidcProviderArn, OidcUrl, OpenIdConnectProvider};
 pub use permissions::{ATTACHED_POLICIES_MAX, IdentityPolicy, Permissions};
+pub use persona::{Activity, Persona, activities_policy};
 pub use role::{MaxSessionDuration, Role, TrustPolicy};
 pub use session::{
     EXPIRED_SESSION_DAYS, ExternalId, FederatedUserName, RoleSessionName, SESSION_POLICY_ARNS_MAX, Session,
