@@ -5,21 +5,15 @@
 use std::{
     fs::{self, File},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Command, Stdio},
 };
 
-use crate::limits::{GIB, Place};
+use crate::limits::{GIB, Place, wait_until_at_work};
 
 /// The address space that a command gets for a hostile message, in KiB; what those messages claim is 4 GiB and more.
 const ADDRESS_SPACE_KIB: u64 = 512 * 1024;
 /// The size of a small disk, in MiB. A model of twice that does not fit.
 const DISK_MIB: usize = 4;
-
-/// Bytes that a process has read so far.
-fn bytes_read(child: &Child) -> u64 {
-    let io = fs::read_to_string(format!("/proc/{}/io", child.id())).unwrap_or_default();
-    io.lines().find_map(|line| line.strip_prefix("rchar: ")?.parse().ok()).unwrap_or(0)
-}
 
 #[test]
 fn an_interrupt_leaves_nothing_behind() {
@@ -33,11 +27,7 @@ fn an_interrupt_leaves_nothing_behind() {
         &["reencrypt", "whole", "--key", "alias/models"],
     ] {
         let mut child = place.command(arguments).stderr(Stdio::null()).spawn().unwrap();
-        // It is at work once it has read more than a header.
-        while bytes_read(&child) < 64 << 20 {
-            assert!(child.try_wait().unwrap().is_none(), "{arguments:?} was faster than the interrupt");
-            std::thread::yield_now();
-        }
+        wait_until_at_work(&mut child);
         let sent = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
         let ended = child.wait().unwrap();
         assert!(sent.success() && !ended.success(), "{arguments:?}: {ended}");
