@@ -140,8 +140,12 @@ fn denying_statement(trace: &Trace) -> Option<String> {
 
 /// The Allow that failed on nothing but a condition.
 fn missed_condition(trace: &Trace) -> Option<String> {
-    // A statement of another layer would change nothing alone.
-    trace.near_misses.iter().filter(|miss| miss.check == trace.deciding).find_map(|miss| {
+    // A statement of another layer would change nothing alone, but a key policy's where identity policies have no Allow.
+    let would_do = |miss: &&NearMiss| {
+        miss.check == trace.deciding
+            || miss.check == CheckType::Resource && trace.deciding == CheckType::Principal
+    };
+    trace.near_misses.iter().filter(would_do).find_map(|miss| {
         let condition = condition_of(trace, miss)?;
         Some(format!(
             "{} of {} would allow it, but {}",
