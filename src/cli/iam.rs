@@ -28,7 +28,7 @@ pub(super) enum Iam {
     /// An operation of AWS's.
     Operation(Chosen),
     /// `create-role --persona`.
-    PersonaRole(CreatePersonaRole),
+    PersonaRole(Box<CreatePersonaRole>),
     /// `mfa-code`.
     MfaCode(MfaCode),
 }
@@ -101,7 +101,8 @@ impl FromArgMatches for Iam {
             Some((MFA_CODE, matches)) => MfaCode::from_arg_matches(matches).map(Self::MfaCode),
             Some((CREATE_ROLE, of_role)) => {
                 let chosen = query::chosen(OPERATIONS, matches)?;
-                Ok(CreatePersonaRole::of(of_role, chosen)?.map_or_else(Self::Operation, Self::PersonaRole))
+                Ok(CreatePersonaRole::of(of_role, chosen)?
+                    .map_or_else(Self::Operation, |role| Self::PersonaRole(Box::new(role))))
             }
             _ => query::chosen(OPERATIONS, matches).map(Self::Operation),
         }
