@@ -1,7 +1,7 @@
 //! What every operation of a service with AWS's Query protocol has beside its deed: its parameters as AWS names them, and
 //! its answer as AWS writes it. Identity management and the token service are made of it.
 //!
-//! The macro [`operations!`] is the one place where a parameter stands: it makes the field, the name on the wire, the
+//! The macro `operations!` is the one place where a parameter stands: it makes the field, the name on the wire, the
 //! help text and the audit record's `requestParameters` of it.
 
 use serde::{Serialize, de::DeserializeOwned};
