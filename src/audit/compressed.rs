@@ -33,7 +33,7 @@ pub(super) fn compress(mut segment: impl Read, length: u64, mut target: impl Wri
     let mut lengths = Vec::new();
     for _ in 0..blocks {
         let before = members.len();
-        let mut member = GzBuilder::new().write(&mut members, Compression::default());
+        let mut member = GzBuilder::new().write(&mut members, Compression::fast());
         io::copy(&mut segment.by_ref().take(BLOCK_BYTES.into()), &mut member)?;
         member.finish()?;
         let bytes = u32::try_from(members.len() - before).map_err(|_| damaged("a member is too long"))?;

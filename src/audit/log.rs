@@ -372,6 +372,10 @@ fn root_in_earlier_segment(
     }
 }
 
+/// How much a thread that nobody waits for gives way to others (nice(2); on Linux it is the thread's own).
+#[cfg(target_os = "linux")]
+const IDLEST: i32 = 19;
+
 /// Compresses closed segments on a thread of its own. Nothing waits for it but the end of the log.
 #[derive(Default)]
 struct Compressor(Option<thread::JoinHandle<()>>);
@@ -383,6 +387,9 @@ impl Compressor {
             return;
         }
         let compress = move || {
+            // Calls that are waited for come first.
+            #[cfg(target_os = "linux")]
+            let _stays_as_eager = rustix::process::nice(IDLEST);
             if let Err(error) = compress_closed(&*directory) {
                 tracing::warn!(%error, "a closed segment of the audit log was not compressed");
             }

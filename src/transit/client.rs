@@ -14,7 +14,8 @@ use rustls::{
 
 use super::{
     Bounded, Identity, Limits, Negotiated, Now, Options, Resumption, TransitError, Trust,
-    options::SESSIONS_MAX, trust::ServerJudge,
+    options::{RECORD_BYTES_MAX, SESSIONS_MAX},
+    trust::ServerJudge,
 };
 
 /// A stream that a client has opened.
@@ -52,6 +53,7 @@ impl Client {
             .with_custom_certificate_verifier(Arc::clone(&judge) as _)
             .with_client_cert_resolver(Arc::clone(&shown) as _);
         config.alpn_protocols.clone_from(&options.protocols);
+        config.max_fragment_size = Some(RECORD_BYTES_MAX);
         config.resumption = match options.resumption {
             Resumption::On => Sessions::in_memory_sessions(SESSIONS_MAX),
             Resumption::Off => Sessions::disabled(),

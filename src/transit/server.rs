@@ -15,7 +15,8 @@ use rustls::{
 
 use super::{
     Bounded, Identity, Limits, Negotiated, Now, Options, Peer, Resumption, TransitError, Trust,
-    options::SESSIONS_MAX, trust::ClientJudge,
+    options::{RECORD_BYTES_MAX, SESSIONS_MAX},
+    trust::ClientJudge,
 };
 
 /// A stream that a server has accepted.
@@ -64,6 +65,7 @@ impl Server {
         };
         let mut config = builder.with_cert_resolver(Arc::clone(&shown) as _);
         config.alpn_protocols.clone_from(&options.protocols);
+        config.max_fragment_size = Some(RECORD_BYTES_MAX);
         match options.resumption {
             // Kept here, not in tickets that the client holds: each is good once, and a replayed one for nothing.
             Resumption::On => config.session_storage = ServerSessionMemoryCache::new(SESSIONS_MAX),
