@@ -101,12 +101,12 @@ pub trait SegmentFile: Send {
     /// The operating system's. It must not be tried again: what was not written then may be forgotten.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Whether the file that is open is still the one that stands under its name.
+    /// Whether the file that is open is still the one that stands under its name, and as long as it was left.
     ///
     /// # Errors
     ///
     /// The operating system's.
-    fn is_in_place(&self) -> io::Result<bool>;
+    fn is_in_place(&self, length: u64) -> io::Result<bool>;
 }
 
 impl<D: LogDirectory + ?Sized> LogDirectory for Arc<D> {
@@ -329,10 +329,11 @@ impl SegmentFile for DiskSegment {
         self.file.sync_data()
     }
 
-    fn is_in_place(&self) -> io::Result<bool> {
+    fn is_in_place(&self, length: u64) -> io::Result<bool> {
         let open = self.file.metadata()?;
+        let same = |named: &fs::Metadata| (open.dev(), open.ino()) == (named.dev(), named.ino());
         match fs::symlink_metadata(&self.path) {
-            Ok(named) => Ok(open.nlink() > 0 && (open.dev(), open.ino()) == (named.dev(), named.ino())),
+            Ok(named) => Ok(open.nlink() > 0 && same(&named) && open.len() == length),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
@@ -408,8 +409,8 @@ impl SegmentFile for MemorySegment {
         Ok(())
     }
 
-    fn is_in_place(&self) -> io::Result<bool> {
-        Ok(self.directory.with(|files| files.contains_key(&self.name)))
+    fn is_in_place(&self, length: u64) -> io::Result<bool> {
+        Ok(self.directory.with(|files| files.get(&self.name).is_some_and(|file| file.len() as u64 == length)))
     }
 }
 
@@ -435,7 +436,7 @@ mod tests {
             let mut file = directory.create("b.log", b"one").unwrap();
             file.append(b"two").unwrap();
             file.sync().unwrap();
-            assert!(file.is_in_place().unwrap());
+            assert!(file.is_in_place(6).unwrap() && !file.is_in_place(5).unwrap());
             drop(directory.create("a.log", b"").unwrap());
             assert_eq!(directory.list().unwrap(), ["a.log", "b.log"]);
             assert_eq!(contents(directory, "b.log"), b"onetwo");
@@ -493,9 +494,9 @@ mod tests {
         let file = directory.create("a.log", b"x").unwrap();
         fs::copy(place.path().join("a.log"), place.path().join("copy")).unwrap();
         fs::rename(place.path().join("copy"), place.path().join("a.log")).unwrap();
-        assert!(!file.is_in_place().unwrap());
+        assert!(!file.is_in_place(1).unwrap());
         fs::remove_file(place.path().join("a.log")).unwrap();
-        assert!(!file.is_in_place().unwrap());
+        assert!(!file.is_in_place(1).unwrap());
     }
 
     #[test]

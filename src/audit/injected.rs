@@ -96,7 +96,7 @@ impl SegmentFile for HookedFile {
         (self.hook)(&self.name, Step::Synced)
     }
 
-    fn is_in_place(&self) -> io::Result<bool> {
-        self.inner.is_in_place()
+    fn is_in_place(&self, length: u64) -> io::Result<bool> {
+        self.inner.is_in_place(length)
     }
 }

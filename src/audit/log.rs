@@ -61,8 +61,8 @@ pub enum LogError {
     /// There is a log already where one was to be made.
     #[error("there is an audit log already")]
     Exists,
-    /// The file that is open is not the one under its name any more.
-    #[error("the audit log's file `{segment}` was removed or replaced while it was open")]
+    /// The file that is open is not the one under its name any more, or not as long as it was left.
+    #[error("the audit log's file `{segment}` was removed, replaced or changed while it was open")]
     Replaced {
         /// The segment's name.
         segment: String,
@@ -237,7 +237,7 @@ impl AuditLog {
     }
 
     fn append<R: AsRef<[u8]>>(&mut self, records: &[R], capacity: usize) -> Result<LogPosition, LogError> {
-        if !self.segment.file.is_in_place()? {
+        if !self.segment.file.is_in_place(self.segment.bytes)? {
             return Err(LogError::Replaced { segment: self.segment.name.clone() });
         }
         if self.segment.bytes >= self.segment_bytes_max && self.tree.size() > self.segment.first {

@@ -62,6 +62,9 @@ impl VerifierKey {
         if name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains(forbidden) {
             return Err(ParseError::new(format!("`{name}` cannot name a key: no spaces, no `+`")));
         }
+        if signature::has_small_order(&public_key) {
+            return Err(ParseError::new(format!("the key of `{name}` is no key: anybody could sign for it")));
+        }
         Ok(Self { algorithm, name: name.into(), public_key })
     }
 
@@ -271,8 +274,9 @@ mod tests {
             assert!(bad.parse::<VerifierKey>().is_err(), "{bad:?}");
         }
         for bad in ["", "a b", "a+b", "a\nb"] {
-            assert!(VerifierKey::new(bad, [0; 32]).is_err(), "{bad:?}");
+            assert!(VerifierKey::new(bad, [7; 32]).is_err(), "{bad:?}");
         }
+        assert!(VerifierKey::new("a", [0; 32]).is_err(), "a point of small order");
     }
 
     proptest! {

@@ -187,6 +187,12 @@ impl Global {
         Flags { global: self, asked: None }
     }
 
+    /// Whether a passphrase is given by a flag or the environment.
+    pub(super) fn names_passphrase(&self) -> bool {
+        self.passphrase_fd.is_some()
+            || named(self.passphrase_file.as_deref(), "KEYSTEAD_PASSPHRASE_FILE").is_some()
+    }
+
     /// A new passphrase: from the flags, else asked twice.
     pub(super) fn new_passphrase(&self) -> Result<SecretBytes, CommandError> {
         if let Some(passphrase) = self.passphrase_from_flags() {

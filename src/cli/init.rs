@@ -28,9 +28,9 @@ use crate::{
 /// operating system's keyring. Keep a copy of the key file: without it everything in the keystore is lost.
 #[derive(Debug, Args)]
 pub(super) struct Init {
-    /// What seals the keystore's root key
-    #[arg(long, value_enum, default_value_t = SealKind::Keyfile, value_name = "KIND")]
-    seal: SealKind,
+    /// What seals the keystore's root key [default: keyfile, or the passphrase that is given]
+    #[arg(long, value_enum, value_name = "KIND")]
+    seal: Option<SealKind>,
     /// The account that commands work in
     #[arg(long, default_value = "111122223333", value_name = "12 DIGITS")]
     account: AccountId,
@@ -57,7 +57,7 @@ impl Init {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
         let directory = global.directory()?;
         let seed = self.from.as_deref().map(read_seed).transpose()?;
-        let seal = match self.seal {
+        let seal = match self.seal(global) {
             SealKind::Keyfile => Seal::KeyFile(match global.key_file() {
                 Some(path) => path,
                 None => default_key_file(&directory)?,
@@ -79,6 +79,12 @@ impl Init {
                 Err(error)
             }
         }
+    }
+
+    /// Who gives a passphrase does not expect a key file that opens the keystore without it.
+    fn seal(&self, global: &Global) -> SealKind {
+        let given = if global.names_passphrase() { SealKind::Passphrase } else { SealKind::Keyfile };
+        self.seal.unwrap_or(given)
     }
 
     fn tell(
@@ -110,7 +116,7 @@ impl Init {
             output::say(&format!("{made} calls made what the file describes"));
         }
         tell_made(&mut std::io::stdout().lock(), secrets)?;
-        if self.seal == SealKind::Keyfile {
+        if self.seal(global) == SealKind::Keyfile {
             output::say(
                 "Keep a copy of the key file in a safe place: without it the keystore cannot be opened.",
             );

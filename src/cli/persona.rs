@@ -20,7 +20,7 @@ pub(super) const PERSONA: &str = "persona";
 /// The name of the inline policy that a persona's role has.
 const POLICY_NAME: &str = "activities";
 
-/// What `create-role` takes beside AWS's parameters.
+// What `create-role` takes beside AWS's parameters. (A doc comment here would be the help text of the whole command.)
 #[derive(Debug, Args)]
 pub(super) struct PersonaArgs {
     /// Give the role the least policy for a data-scientist, mlops or compute: their activities, with --key and --bucket
@@ -116,7 +116,7 @@ impl CreatePersonaRole {
             ))
         })?;
         output::say(&format!(
-            "its policy `{POLICY_NAME}` is that of a {}: see it with `keystead iam get-role-policy --role-name {name} \
+            "its policy `{POLICY_NAME}` is that of the persona {}: see it with `keystead iam get-role-policy --role-name {name} \
              --policy-name {POLICY_NAME}`",
             self.persona
         ));

@@ -94,6 +94,7 @@ fn value_of(parameter: &Parameter, given: &Given) -> Result<Value, CommandError>
         Shape::Flag => json!(true),
         Shape::Text => json!(first),
         Shape::Document => json!(document(first)?),
+        Shape::Token => json!(token(first)?),
         Shape::Number => json!(first.parse::<u64>().map_err(|_| {
             CommandError::usage(format!(
                 "`{first}` is not a whole number, which {} takes",
@@ -120,6 +121,21 @@ fn document(text: &str) -> Result<String, CommandError> {
         CommandError::usage(format!("cannot read the document `{path}`: {error}"))
             .hint("give a path, `file://PATH`, or the JSON itself")
     })
+}
+
+/// A signed token (a JSON Web Token): as it is, or the content of a file without the line break that editors leave at its
+/// end. What may be a token is never repeated in an error.
+fn token(text: &str) -> Result<String, CommandError> {
+    // Base64 of `{"`, with which the header of every such token begins.
+    if text.starts_with("eyJ") {
+        return Ok(text.trim().into());
+    }
+    let path = text.strip_prefix("file://").unwrap_or(text);
+    let read = fs::read_to_string(path).map_err(|error| {
+        CommandError::usage(format!("cannot read the token's file: {error}"))
+            .hint("give the path of a file that holds the token, `file://PATH`, or the token itself (`eyJ…`)")
+    })?;
+    Ok(read.trim().into())
 }
 
 /// A tag, as the `aws` command takes it (`Key=team,Value=ml`) or short (`team=ml`).
@@ -312,6 +328,7 @@ fn argument(parameter: &'static Parameter) -> Arg {
         Shape::Flag => argument.action(ArgAction::SetTrue),
         Shape::Text => argument.value_name("TEXT"),
         Shape::Document | Shape::Tree => argument.value_name("FILE|JSON"),
+        Shape::Token => argument.value_name("FILE|TOKEN"),
         Shape::Number => argument.value_name("NUMBER"),
         Shape::Arns => argument.value_name("ARN").num_args(1..).action(ArgAction::Append),
         Shape::List => argument.value_name("TEXT").num_args(1..).action(ArgAction::Append),

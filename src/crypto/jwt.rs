@@ -32,6 +32,9 @@ pub enum TokenError {
     /// Its algorithm is none that a provider may sign with.
     #[error("its algorithm is not one of RS256, RS384, RS512, ES256 and ES384, or not its key's")]
     Algorithm,
+    /// It says that whoever cannot do something must refuse it (RFC 7515, section 4.1.11), and there is nothing such here.
+    #[error("it asks for extensions (`crit`) that are not known here")]
+    Critical,
     /// The signature is not that of the provider's key.
     #[error("its signature is not that of the provider's key")]
     Signature,
@@ -58,6 +61,9 @@ pub fn verify(token: &str, key_set: &str) -> Result<Map<String, Value>, TokenErr
         return Err(TokenError::Malformed);
     }
     let header = decode_header(token).map_err(|_| TokenError::Malformed)?;
+    if header.crit.is_some() {
+        return Err(TokenError::Critical);
+    }
     let keys: JwkSet = serde_json::from_str(key_set).map_err(|_| TokenError::KeySet)?;
     let key = find_key(&keys, header.kid.as_deref())?;
     if !fits(key, header.alg) {
@@ -152,6 +158,14 @@ mod tests {
                 assert!(verify(&token, shared).is_err());
             }
         }
+    }
+
+    #[test]
+    fn what_must_be_understood_is_not_passed_over() {
+        // {"alg":"ES256","crit":["exp"]}
+        let (_, rest) = TOKEN.split_once('.').unwrap();
+        let token = format!("eyJhbGciOiJFUzI1NiIsImNyaXQiOlsiZXhwIl19.{rest}");
+        assert_eq!(verify(&token, &set("")), Err(TokenError::Critical));
     }
 
     proptest::proptest! {

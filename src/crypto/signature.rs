@@ -40,6 +40,33 @@ impl SigningKey {
     }
 }
 
+/// Whether a public key is a point of small order, for which anybody can make signatures that verify: never a key that
+/// was made as RFC 8032 has it (section 5.1.5). Here are all encodings of those points (libsodium,
+/// `ge25519_has_small_order`), without the sign bit.
+#[must_use]
+pub fn has_small_order(public_key: &[u8; PUBLIC_KEY_BYTES]) -> bool {
+    const OF_ORDER_8: [[u8; PUBLIC_KEY_BYTES]; 2] = [
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98, 0xf0,
+            0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67, 0x0f,
+            0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+        ],
+    ];
+    let mut y = *public_key;
+    if let Some(last) = y.last_mut() {
+        *last &= 0x7f;
+    }
+    // The others are 0 and ±1, each also as p (2²⁵⁵ − 19) and more.
+    match (y.split_first(), y.split_last()) {
+        (Some((0 | 1, rest)), _) if rest.iter().all(|byte| *byte == 0) => true,
+        (Some((0xec..=0xee, _)), Some((0x7f, rest))) if rest.iter().skip(1).all(|byte| *byte == 0xff) => true,
+        _ => OF_ORDER_8.contains(&y),
+    }
+}
+
 /// Whether `signature` is the one that the holder of `public_key` made of `message`.
 ///
 /// # Errors
@@ -75,5 +102,28 @@ mod tests {
         assert!(verify(&key.public_key(), &[0x72], &signature).is_ok());
         assert!(verify(&key.public_key(), &[0x73], &signature).is_err());
         assert!(verify(&key.public_key(), &[0x72], &signature[1..]).is_err());
+        assert!(!has_small_order(&key.public_key()));
+    }
+
+    #[test]
+    fn keys_for_which_anybody_can_sign_are_known() {
+        let with = |first: u8, middle: u8, last: u8| {
+            let mut key = [middle; PUBLIC_KEY_BYTES];
+            (key[0], key[PUBLIC_KEY_BYTES - 1]) = (first, last);
+            key
+        };
+        // R is the neutral element and S is 0: this "signature" of every message verifies under the neutral element.
+        let mut signature = [0; SIGNATURE_BYTES];
+        signature[0] = 1;
+        assert!(verify(&with(1, 0, 0), b"anything", &signature).is_ok());
+        for (first, middle, last) in
+            [(0, 0, 0), (1, 0, 0), (0xec, 0xff, 0x7f), (0xed, 0xff, 0x7f), (0xee, 0xff, 0x7f)]
+        {
+            assert!(has_small_order(&with(first, middle, last)));
+            assert!(has_small_order(&with(first, middle, last | 0x80)));
+        }
+        for (first, middle, last) in [(2, 0, 0), (0xeb, 0xff, 0x7f), (0, 1, 0), (0xed, 0xff, 0x7e)] {
+            assert!(!has_small_order(&with(first, middle, last)));
+        }
     }
 }

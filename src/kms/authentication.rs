@@ -134,6 +134,33 @@ impl Authenticated {
         Self { facts, identity: None, policies, boundary: None, vpc_endpoint: None, temporary: None }
     }
 
+    /// Fails when temporary credentials of the caller's kind cannot call the operation at all, whatever policies say:
+    /// those of GetFederationToken and GetSessionToken reach little of STS, and IAM not at all or with MFA alone ("Compare
+    /// AWS STS credentials", IAM user guide).
+    pub(super) fn check_reach(&self, event_source: &str, operation: &str) -> Result<(), CallError> {
+        let Some(session) = self.session() else { return Ok(()) };
+        let (maker, of_sts, all_of_iam) = match session.principal.kind() {
+            PrincipalKind::FederatedUser => ("GetFederationToken", &["GetCallerIdentity"][..], false),
+            PrincipalKind::User | PrincipalKind::Root => {
+                ("GetSessionToken", &["GetCallerIdentity", "AssumeRole"][..], session.mfa)
+            }
+            _ => return Ok(()),
+        };
+        match event_source {
+            "iam.amazonaws.com" if !all_of_iam => {
+                let unless =
+                    if maker == "GetSessionToken" { " that were made without an MFA code" } else { "" };
+                Err(nobody(format!("credentials of {maker}{unless} cannot call IAM")))
+            }
+            "sts.amazonaws.com" if !of_sts.contains(&operation) => {
+                let message = format!("Cannot call {operation} with session credentials");
+                let why = format!("of STS, credentials of {maker} can call {} alone", of_sts.join(" and "));
+                Err(CallError::new(ErrorCode::AccessDenied, message).explained(why))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn facts(&self) -> &PrincipalFacts {
         &self.facts
     }

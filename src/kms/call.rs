@@ -414,7 +414,23 @@ impl Call<'_> {
         subject: Option<&PrincipalFacts>,
         fill: impl FnOnce(&mut ConditionContext),
     ) -> Result<Authorized<A>, CallError> {
-        self.judge_on_role(A::NAME, role, subject, fill)?.permit()
+        let permitted = self.judge_on_role(A::NAME, role, subject, fill)?.permit();
+        permitted.map_err(|denied| {
+            self.denied_role::<A>(&role.arn(), subject, denied.explanation().unwrap_or_default())
+        })
+    }
+
+    /// The denial of a way to assume a role. It is the same whether there is such a role or not, so that nobody learns from
+    /// it whether there is; `why` is for the machine's owner alone.
+    pub(crate) fn denied_role<A: Action>(
+        &self,
+        role: &PrincipalArn,
+        subject: Option<&PrincipalFacts>,
+        why: impl Into<String>,
+    ) -> CallError {
+        let who = subject.map_or_else(|| self.caller_name(), PrincipalFacts::name);
+        let message = format!("User: {who} is not authorized to perform: {} on resource: {role}", A::NAME);
+        CallError::new(ErrorCode::AccessDenied, message).explained(why)
     }
 
     /// Decides whether the caller may do `action`, by which this role is assumed.

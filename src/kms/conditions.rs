@@ -125,9 +125,14 @@ pub(super) fn of_owners_organization(context: &mut ConditionContext, call: &Call
 
 /// What CreateKey, and the check of the policy of a key to be, know of a symmetric key.
 pub(super) fn of_symmetric_key(context: &mut ConditionContext) {
-    context.set("kms:KeySpec", KeySpec::SymmetricDefault.as_str());
-    context.set("kms:KeyUsage", KeyUsage::EncryptDecrypt.as_str());
+    of_spec(context, KeySpec::SymmetricDefault, KeyUsage::EncryptDecrypt);
     context.set("kms:KeyOrigin", KeyOrigin::AwsKms.as_str()).set_bool("kms:MultiRegion", false);
+}
+
+/// What a key is, also by the two deprecated names under which policies may still ask for it ("AWS KMS condition keys").
+fn of_spec(context: &mut ConditionContext, spec: KeySpec, usage: KeyUsage) {
+    context.set("kms:KeySpec", spec.as_str()).set("kms:CustomerMasterKeySpec", spec.as_str());
+    context.set("kms:KeyUsage", usage.as_str()).set("kms:CustomerMasterKeyUsage", usage.as_str());
 }
 
 /// The keys of a request about a KMS key.
@@ -141,7 +146,7 @@ pub(super) fn of_key(
     let resource = Resource::key(&key.arn);
     context.resource(&resource, call.authenticated.facts());
     of_owners_organization(context, call, key.arn.account());
-    context.set("kms:KeySpec", key.spec.as_str()).set("kms:KeyUsage", key.usage.as_str());
+    of_spec(context, key.spec, key.usage);
     context.set("kms:KeyOrigin", key.origin.as_str()).set_bool("kms:MultiRegion", false);
     context.resource_tags(&resource, key.tags.iter());
     context.resource_aliases(call.world.aliases_of(&key.arn).map(|alias| alias.name.to_string()));

@@ -385,7 +385,8 @@ impl Door {
             witness: Witness::new(self.watcher.get().is_some()),
             supposed: None,
         };
-        let mut outcome = run(operation, &mut call, options);
+        let within_reach = authenticated.check_reach(O::EVENT_SOURCE, O::NAME);
+        let mut outcome = within_reach.and_then(|()| run(operation, &mut call, options));
         let (resources, witness) = (std::mem::take(&mut call.resources), std::mem::take(&mut call.witness));
         // What a service does with its own keys is in no customer's log. A customer who tries to is in it.
         if caller.account().is_of_the_services() {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    model::PrincipalArn,
+    model::{PrincipalArn, PrincipalKind},
     policy::{BoundPolicy, Policy},
     world::World,
 };
@@ -14,6 +14,10 @@ use crate::{
 pub(crate) fn bind(world: &World, policy: Policy) -> Result<BoundPolicy, String> {
     let mut principals = BTreeMap::new();
     for arn in policy.principals() {
+        // A federated user is whoever GetFederationToken calls so: nobody who exists, and the name is all there is.
+        if arn.kind() == PrincipalKind::FederatedUser && world.has_account(arn.account()) {
+            continue;
+        }
         let id = unique_id(world, arn).ok_or_else(|| arn.to_string())?;
         principals.insert(arn.clone(), id);
     }

@@ -447,20 +447,26 @@ fn a_denial_says_which_condition_or_which_statement_it_was() {
 #[test]
 fn the_lockout_check_sees_the_condition_keys_that_a_real_call_has() {
     let lab = Lab::new().unwrap();
-    let with = |effect: &str, spec: &str| {
+    let with = |effect: &str, name: &str, spec: &str| {
         let statement = format!(
             r#"{{"Effect": "{effect}", "Principal": {{"AWS": "arn:aws:iam::111122223333:root"}}, "Action": "kms:PutKeyPolicy",
-                "Resource": "*", "Condition": {{"StringEquals": {{"kms:KeySpec": "{spec}"}}}}}}"#
+                "Resource": "*", "Condition": {{"StringEquals": {{"kms:{name}": "{spec}"}}}}}}"#
         );
         let all = r#"{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}, "Action": "kms:*", "Resource": "*"}"#;
         let first = if effect == "Deny" { format!("{all},") } else { String::new() };
         let policy = format!(r#"{{"Version": "2012-10-17", "Statement": [{first}{statement}]}}"#);
         lab.kms().create_key(&lab.admin(), CreateKey::default().policy(policy)).map(|_| ())
     };
-    assert_eq!(code(with("Deny", "SYMMETRIC_DEFAULT")), ErrorCode::MalformedPolicyDocument);
-    assert!(with("Deny", "RSA_2048").is_ok());
-    assert!(with("Allow", "SYMMETRIC_DEFAULT").is_ok());
-    assert_eq!(code(with("Allow", "RSA_2048")), ErrorCode::MalformedPolicyDocument);
+    for (name, is, is_not) in [
+        ("KeySpec", "SYMMETRIC_DEFAULT", "RSA_2048"),
+        ("CustomerMasterKeySpec", "SYMMETRIC_DEFAULT", "RSA_2048"),
+        ("CustomerMasterKeyUsage", "ENCRYPT_DECRYPT", "SIGN_VERIFY"),
+    ] {
+        assert_eq!(code(with("Deny", name, is)), ErrorCode::MalformedPolicyDocument);
+        assert!(with("Deny", name, is_not).is_ok());
+        assert!(with("Allow", name, is).is_ok());
+        assert_eq!(code(with("Allow", name, is_not)), ErrorCode::MalformedPolicyDocument);
+    }
 }
 
 #[test]

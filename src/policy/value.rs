@@ -78,7 +78,13 @@ impl Cidr {
         let network: IpAddr = address.parse().ok()?;
         let width = if network.is_ipv4() { 32 } else { 128 };
         let bits = bits.unwrap_or(width);
-        (bits <= width).then_some(Self { network, bits })
+        // Addresses are compared as IPv4 when they are; so is a range of nothing else.
+        match network.to_canonical() {
+            IpAddr::V4(mapped) if network.is_ipv6() && (96..=128).contains(&bits) => {
+                Some(Self { network: IpAddr::V4(mapped), bits: bits - 96 })
+            }
+            _ => (bits <= width).then_some(Self { network, bits }),
+        }
     }
 
     /// Whether `address` lies in the range. IPv4 and IPv6 never mix, save that `::ffff:a.b.c.d` is `a.b.c.d`.
@@ -154,6 +160,8 @@ mod tests {
         assert!(inside("0.0.0.0/0", "255.255.255.255") && !inside("0.0.0.0/0", "::1"));
         assert!(inside("2001:db8::/32", "2001:db8:ffff::1") && !inside("2001:db8::/32", "2001:db9::"));
         assert!(inside("::/0", "2001:db8::1") && inside("203.0.113.0/24", "::ffff:203.0.113.9"));
+        assert!(inside("::ffff:127.0.0.0/104", "127.0.0.1") && !inside("::ffff:127.0.0.0/104", "128.0.0.1"));
+        assert!(inside("::ffff:127.0.0.1", "127.0.0.1") && !inside("::/0", "127.0.0.1"));
         for bad in ["", "203.0.113.0/33", "203.0.113/24", "::/129", "1.2.3.4/", "1.2.3.4/+1", "1.2.3.4/0024"]
         {
             assert!(Cidr::parse(bad).is_none(), "{bad}");

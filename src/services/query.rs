@@ -20,6 +20,8 @@ pub enum Shape {
     Text,
     /// A document that usually lies in a file.
     Document,
+    /// A signed token, which usually lies in a file.
+    Token,
     /// A whole number.
     Number,
     /// Yes or no.

@@ -14,7 +14,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub(super) fn read(certificate: &[u8]) -> Result<Self, TransitError> {
+    pub(crate) fn read(certificate: &[u8]) -> Result<Self, TransitError> {
         let (serial, names) = x509::read_names(certificate)?;
         Ok(Self { serial, names })
     }

@@ -5,8 +5,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{
-    AccountId, AuthorityArn, CertificateNames, CertificateSerial, PrincipalArn, RevocationReason, Timestamp,
+use crate::{
+    iam::UniqueId,
+    model::{
+        AccountId, AuthorityArn, CertificateNames, CertificateSerial, PrincipalArn, RevocationReason,
+        Timestamp,
+    },
 };
 
 /// The certificate authority of an account.
@@ -39,6 +43,9 @@ pub struct Certificate {
     pub account: AccountId,
     /// Whom it speaks for.
     pub names: CertificateNames,
+    /// The unique id of the user or role that it names: whoever comes later under the same name is not meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holder_id: Option<UniqueId>,
     /// When it begins to be valid.
     pub not_before: Timestamp,
     /// When it ends.

@@ -47,6 +47,23 @@ fn the_pages_that_need_a_shell_are_as_they_are_written() {
     }
 }
 
+#[test]
+fn what_the_page_on_seeds_shows_is_a_world() {
+    let page = fs::read_to_string(project().join("docs/seeds.md")).unwrap();
+    let (_, after) = page.split_once("```toml\n").unwrap();
+    let (seed, _) = after.split_once("```").unwrap();
+    let place = tempfile::tempdir().unwrap();
+    fs::write(place.path().join("world.toml"), seed).unwrap();
+    run(
+        &place,
+        "keystead init --from world.toml > made 2>&1; echo $? > code; \
+         keystead apply world.toml --dry-run > again 2>&1; echo $? >> code",
+    );
+    let read = |name: &str| fs::read_to_string(place.path().join(name)).unwrap();
+    assert_eq!(read("code"), "0\n0\n", "{}{}", read("made"), read("again"));
+    assert!(!read("again").contains("create"), "{}", read("again"));
+}
+
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

@@ -54,7 +54,7 @@ fn read(parameter: &Parameter, form: &Form) -> Result<Option<Value>, WireError> 
     let name = parameter.name;
     let invalid = |what: &str| WireError::new("ValidationError", format!("{name} must be {what}"));
     Ok(match parameter.shape {
-        Shape::Text | Shape::Document => form.get(name).map(Value::from),
+        Shape::Text | Shape::Document | Shape::Token => form.get(name).map(Value::from),
         Shape::Number => match form.get(name) {
             None => None,
             Some(text) => Some(json!(text.parse::<i64>().map_err(|_| invalid("a number"))?)),

@@ -3,14 +3,10 @@
 //! Which service a request is for is told by `X-Amz-Target` (JSON), else by the form's `Action` and `Version` (query), as
 //! with one endpoint for all services there is nothing else to tell it by.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::{Method, Request, header, request::Parts};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use super::{
@@ -38,10 +34,6 @@ use crate::{
     model::{AccountId, PrincipalArn, VpcEndpointId},
 };
 
-/// The longest body of a request.
-pub const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// How long a body may take to come.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest name of a program that is written into the audit log, in bytes.
 const USER_AGENT_BYTES_MAX: usize = 512;
 
@@ -105,16 +97,17 @@ pub(super) async fn answer(shared: &Arc<Shared>, arrival: &Arrival, request: Req
     let _under_way = shared.metrics.begin();
     let Ok(request_id) = new_request_id() else { return plain(500, "text/plain", "") };
     let (parts, body) = request.into_parts();
-    let body = match read(body).await {
-        Ok(body) => body,
+    let read = match shared.bodies.read(body).await {
+        Ok(read) => read,
         Err(error) => return answered(Shape::Json, &request_id, Err(error)),
     };
-    let (wanted, wish) = match wanted(&parts, &body) {
+    let body = &read.bytes;
+    let (wanted, wish) = match wanted(&parts, body) {
         Ok(wanted) => (wanted, Ok(())),
         Err(error) => (Wanted::Unknown, Err(error)),
     };
     let outcome = match wish {
-        Ok(()) => call(shared, arrival, &parts, &body, &wanted, &request_id).await,
+        Ok(()) => call(shared, arrival, &parts, body, &wanted, &request_id).await,
         Err(error) => Err(error),
     };
     let (service, operation) = wanted.names();
@@ -130,21 +123,6 @@ pub(super) async fn answer(shared: &Arc<Shared>, arrival: &Arrival, request: Req
 fn new_request_id() -> Result<String, crate::crypto::random::RandomError> {
     let random: &mut dyn Random = &mut SystemRandom;
     Ok(uuid::Builder::from_random_bytes(random.array()?).into_uuid().to_string())
-}
-
-async fn read(body: Incoming) -> Result<Bytes, WireError> {
-    let collected = tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await;
-    match collected {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(WireError::new(
-            "RequestEntityTooLargeException",
-            format!("The request body is longer than {BODY_BYTES_MAX} bytes."),
-        )
-        .with_status(413)),
-        Ok(Err(_)) => Err(WireError::serialization("The request body did not come whole.")),
-        Err(_) => Err(WireError::new("RequestTimeoutException", "The request body did not come in time.")
-            .with_status(408)),
-    }
 }
 
 /// Finds out what a request asks for.

@@ -7,6 +7,7 @@
 //! is waited for without a thread.
 
 mod authenticate;
+mod body;
 mod connection;
 mod control;
 mod dispatch;
@@ -28,11 +29,11 @@ use std::{
 
 use tokio::sync::{Semaphore, watch};
 
-use self::{authenticate::Gatekeeper, metrics::Metrics};
+use self::{authenticate::Gatekeeper, body::Bodies, metrics::Metrics};
 pub use self::{
     authenticate::{Authentication, ServerKey, ServerKeys},
+    body::BODY_BYTES_MAX,
     control::Renew,
-    dispatch::BODY_BYTES_MAX,
     guard::Hosts,
     lend::{Lender, Reopen},
     tls::TlsOptions,
@@ -89,6 +90,7 @@ pub(super) struct Shared {
     ahead_millis: AtomicI64,
     gatekeeper: Gatekeeper,
     hosts: Hosts,
+    bodies: Bodies,
     metrics: Metrics,
     renew: Option<Renew>,
 }
@@ -199,6 +201,7 @@ impl Server {
             ahead_millis: AtomicI64::new(0),
             gatekeeper: Gatekeeper::new(options.authentication, options.clock)?,
             hosts: options.hosts,
+            bodies: Bodies::new(),
             metrics: Metrics::new(),
             renew: options.renew,
         });

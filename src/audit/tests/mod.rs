@@ -6,7 +6,7 @@ mod lookup;
 
 use std::{
     fs,
-    io::Read,
+    io::{Read, Write},
     path::{Path, PathBuf},
 };
 
@@ -167,17 +167,26 @@ fn records_that_do_not_fit_are_refused_and_nothing_is_latched() {
 }
 
 #[test]
-fn a_file_unlinked_or_replaced_under_the_log_closes_it() {
-    for replace in [false, true] {
+fn a_file_unlinked_replaced_cut_or_grown_under_the_log_closes_it() {
+    type Meddling = fn(&Path, Vec<u8>);
+    let meddle: [Meddling; 4] = [
+        |path, _| fs::remove_file(path).unwrap(),
+        |path, bytes| {
+            fs::remove_file(path).unwrap();
+            fs::write(path, bytes).unwrap();
+        },
+        |path, bytes| {
+            let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+            file.set_len(bytes.len() as u64 - 1).unwrap();
+        },
+        |path, _| fs::OpenOptions::new().append(true).open(path).unwrap().write_all(b"x").unwrap(),
+    ];
+    for meddle in meddle {
         let place = Place::new();
         let mut log = place.create();
         log.append_batch(&batch(0, 1)).unwrap();
         let path = &place.segments()[0];
-        let bytes = fs::read(path).unwrap();
-        fs::remove_file(path).unwrap();
-        if replace {
-            fs::write(path, bytes).unwrap();
-        }
+        meddle(path, fs::read(path).unwrap());
         assert!(matches!(log.append_batch(&batch(1, 1)), Err(LogError::Replaced { .. })));
         assert!(matches!(log.append_batch(&batch(1, 1)), Err(LogError::Latched)));
         assert_eq!(log.position().size, 1);

@@ -112,7 +112,7 @@ pub(super) const STEPS: &[Step] = &[
                 sealed. The role mlops may do this, and could not open the model itself.",
         commands: &[
             "keystead key rotate alias/models --as role/mlops",
-            "keystead decrypt FILE.sealed --as user/alice",
+            "keystead decrypt FILE.sealed -o opened --force --as user/alice",
         ],
         expected: Expected::Done,
         act: rotate,
@@ -122,7 +122,7 @@ pub(super) const STEPS: &[Step] = &[
         prose: "One call, and every copy of every file under this key is shut, wherever it lies.",
         commands: &[
             "keystead key disable alias/models --as role/mlops",
-            "keystead decrypt FILE.sealed --as user/alice",
+            "keystead decrypt FILE.sealed -o opened --force --as user/alice",
         ],
         expected: Expected::Refused(Why::Answer(ErrorCode::Disabled)),
         act: disable,
@@ -139,7 +139,7 @@ pub(super) const STEPS: &[Step] = &[
         prose: "Nothing was lost: that is how disabling differs from deleting.",
         commands: &[
             "keystead key enable alias/models --as role/mlops",
-            "keystead decrypt FILE.sealed --as user/alice",
+            "keystead decrypt FILE.sealed -o opened --force --as user/alice",
         ],
         expected: Expected::Done,
         act: enable,

@@ -63,7 +63,10 @@ impl SeedError {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Call { source, .. } => source.explanation().map(str::to_owned).into_iter().collect(),
-            Self::Text { .. } => vec!["`keystore/lab.toml` shows everything that a seed can say".into()],
+            Self::Text { .. } => vec![
+                "`docs/seeds.md` shows everything that a seed can say, and `keystore/lab.toml` a whole world"
+                    .into(),
+            ],
             Self::Unknown { hint, .. } => vec![hint.clone()],
             Self::Twice { .. } | Self::Keystore(_) => Vec::new(),
         }

@@ -313,6 +313,7 @@ fn no_operation_is_done_for_somebody_without_permission() {
         ("PolicyInputList", _) => json!([trust("111122223333")]),
         (_, Shape::Text) => json!("admin"),
         (_, Shape::Document) => json!(trust("111122223333")),
+        (_, Shape::Token) => json!("header.claims.signature"),
         (_, Shape::Number) => json!(3600),
         (_, Shape::Flag) => json!(true),
         (_, Shape::List) => json!(["a"]),

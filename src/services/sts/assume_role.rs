@@ -270,11 +270,7 @@ pub(super) fn find_role<A: Action>(
             arn: arn.to_string(),
         });
     }
-    found.ok_or_else(|| {
-        let who = subject.map_or_else(|| call.caller_name(), PrincipalFacts::name);
-        let message = format!("User: {who} is not authorized to perform: {} on resource: {arn}", A::NAME);
-        CallError::new(ErrorCode::AccessDenied, message).explained(format!("there is no role {arn}"))
-    })
+    found.ok_or_else(|| call.denied_role::<A>(arn, subject, format!("there is no role {arn}")))
 }
 
 /// How long the session of a role is to last, in seconds.

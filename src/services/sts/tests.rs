@@ -7,7 +7,7 @@ use crate::{
     crypto::totp,
     iam::{MfaSerial, PolicyName, RoleName},
     kms::{CreateKey, DescribeKey, ListKeys},
-    model::{ErrorCode, KeyArn, PrincipalArn},
+    model::{ErrorCode, KeyArn, PrincipalArn, Tags},
     secret::SecretBytes,
     services::iam::{
         CreateOpenIdConnectProvider, CreateRole, CreateVirtualMfaDevice, DeleteRole, DeleteRolePolicy,
@@ -253,6 +253,18 @@ impl Device {
 }
 
 #[test]
+fn nobody_learns_from_a_denial_whether_there_is_such_a_role() {
+    let scene = Scene::delegating();
+    let bob = scene.lab.user("bob", &[]).unwrap();
+    let denied = |role: &str| {
+        let role = format!("arn:aws:iam::111122223333:role/{role}");
+        let error = scene.assume(&bob, json!({"RoleArn": role})).unwrap_err();
+        (error.code(), error.message().replace(&role, "ROLE"))
+    };
+    assert_eq!(denied("trainer"), denied("nosuch"));
+}
+
+#[test]
 fn a_session_token_with_mfa_opens_what_asks_for_mfa() {
     let scene = Scene::delegating();
     let policy = trust(json!({"Effect": "Allow", "Action": "kms:ListKeys", "Resource": "*",
@@ -304,7 +316,60 @@ fn a_federated_user_has_what_both_its_policies_and_its_user_allow() {
     assert_eq!((scene.describe(&visitor), scene.list(&visitor)), (Ok(()), Ok(())));
     let create = scene.lab.kms().create_key(&visitor, CreateKey::default());
     assert_eq!(code(create), DENIED, "the user may not");
-    assert_eq!(scene.list(&take(json!({"Name": "visitor"}))), Err(DENIED), "nothing was handed in");
+    let bare = take(json!({"Name": "visitor"}));
+    assert_eq!(scene.list(&bare), Err(DENIED), "nothing was handed in");
+    // Only a resource's policy that names the federated user itself lets it in then, and it lets no other in.
+    let root = json!({"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"},
+        "Action": "kms:*", "Resource": "*"});
+    let names = |user: &str| {
+        let user = format!("arn:aws:sts::111122223333:federated-user/{user}");
+        let allow = json!({"Effect": "Allow", "Principal": {"AWS": user}, "Action": "kms:DescribeKey",
+            "Resource": "*"});
+        let policy = trust(json!([root, allow]));
+        let key =
+            scene.lab.kms().create_key(&scene.lab.admin(), CreateKey::default().policy(policy)).unwrap().arn;
+        let described = scene.lab.kms().describe_key(&bare, DescribeKey { key_id: key.into() });
+        described.map(|_| ()).map_err(|error| error.code())
+    };
+    assert_eq!((names("visitor"), names("other")), (Ok(()), Err(DENIED)));
+}
+
+#[test]
+fn credentials_of_a_user_without_mfa_and_of_a_federated_user_reach_nothing_of_iam_and_little_of_sts() {
+    let scene = Scene::delegating();
+    let carol = scene.lab.user("carol", &["*"]).unwrap();
+    let device = Device::of(&scene.lab, "carol");
+    let of_session = |more: Value| {
+        let token = scene.sts().call(&carol, &request::<GetSessionToken>(more)).unwrap();
+        scene.sts().caller(&token.credentials.access_key_id).unwrap()
+    };
+    let all = trust(json!({"Effect": "Allow", "Action": "*", "Resource": "*"}));
+    let federated = request::<GetFederationToken>(json!({"Name": "visitor", "Policy": all}));
+    let token = scene.sts().call(&carol, &federated).unwrap();
+    let visitor = scene.sts().caller(&token.credentials.access_key_id).unwrap();
+    let plain = of_session(json!({}));
+    let with_mfa =
+        of_session(json!({"SerialNumber": device.serial, "TokenCode": device.shows(&scene.lab, 1)}));
+    let create = |who: &Caller, name: &str| {
+        let user = scene.lab.keystore().iam().create_user(who, name.parse().unwrap(), Tags::default());
+        user.map(|_| ()).map_err(|error| error.code())
+    };
+    let info = |who: &Caller| {
+        let about = GetAccessKeyInfo { access_key_id: plain.access_key().unwrap().clone() };
+        scene.sts().call(who, &about).map(|_| ()).map_err(|error| error.code())
+    };
+    for who in [&plain, &visitor] {
+        assert_eq!(create(who, "mallory"), Err(ErrorCode::InvalidClientTokenId));
+        assert_eq!(scene.list(who), Ok(()), "other services are open to them");
+    }
+    assert_eq!(create(&with_mfa, "dave"), Ok(()));
+    for who in [&plain, &visitor, &with_mfa] {
+        assert_eq!(info(who), Err(DENIED));
+        assert!(scene.sts().call(who, &GetCallerIdentity {}).is_ok());
+    }
+    assert!(scene.assume(&plain, json!({})).is_ok());
+    assert_eq!(code(scene.assume(&visitor, json!({}))), DENIED);
+    assert_eq!(info(&carol), Ok(()), "lasting credentials reach everything");
 }
 
 #[test]
@@ -417,7 +482,9 @@ fn an_identity_providers_word_opens_a_role_while_it_is_good() {
     let refused = |claims: Value| code(assume(issuer.token(claims)));
     assert_eq!(refused(claims(json!({"aud": "other"}))), ErrorCode::InvalidIdentityToken);
     assert_eq!(refused(claims(json!({"exp": now}))), ErrorCode::ExpiredToken);
-    assert_eq!(refused(claims(json!({"nbf": now + 60}))), ErrorCode::InvalidIdentityToken);
+    for not_before in [json!(now + 60), json!((now + 60).to_string()), json!(null)] {
+        assert_eq!(refused(claims(json!({"nbf": not_before}))), ErrorCode::InvalidIdentityToken);
+    }
     assert_eq!(refused(claims(json!({"iss": "https://other.example.com"}))), ErrorCode::InvalidIdentityToken);
     let two = json!({"https://aws.amazon.com/tags": {"principal_tags": {"team": ["ml", "red"]}}});
     assert_eq!(refused(claims(two)), ErrorCode::IdpRejectedClaim);

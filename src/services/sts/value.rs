@@ -151,7 +151,7 @@ impl fmt::Debug for WebIdentityToken {
 }
 
 impl ParameterValue for WebIdentityToken {
-    const SHAPE: Shape = Shape::Document;
+    const SHAPE: Shape = Shape::Token;
 }
 
 #[cfg(test)]

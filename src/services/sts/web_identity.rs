@@ -22,7 +22,7 @@ use crate::{
     iam::{OidcProviderArn, OidcUrl, OpenIdConnectProvider, RoleSessionName, SourceIdentity},
     kms::{Call, CallError, Outcome},
     model::{AccountId, ErrorCode, PrincipalArn, Tags},
-    policy::{ConditionContext, PrincipalFacts},
+    policy::{Action, ConditionContext, PrincipalFacts},
 };
 
 /// The claim that holds session tags ("Passing session tags using AssumeRoleWithWebIdentity").
@@ -81,12 +81,12 @@ impl AssumeRoleWithWebIdentity {
     fn act(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
         let subject = Subject::of_token(call, &self.web_identity_token, self.role_arn.account())?;
         let facts = PrincipalFacts::federated(subject.provider.to_string());
-        let role = find_role::<Self>(call, &self.role_arn, Some(&facts))?;
+        let role = find_role::<Self>(call, &self.role_arn, Some(&facts)).map_err(unnamed)?;
         let fill = |context: &mut ConditionContext| {
             subject.fill(context);
             context.set("sts:RoleSessionName", self.role_session_name.as_str());
         };
-        let permitted = call.authorize_on_role::<Self>(&role, Some(&facts), &fill)?;
+        let permitted = call.authorize_on_role::<Self>(&role, Some(&facts), &fill).map_err(unnamed)?;
         if !subject.tags.is_empty() {
             let _permitted = call.authorize_on_role::<TagSession>(&role, Some(&facts), &fill)?;
         }
@@ -139,7 +139,7 @@ impl Subject {
     fn of_token(call: &Call<'_>, token: &WebIdentityToken, account: &AccountId) -> Result<Self, CallError> {
         let provider = provider_of(call, token, account)?;
         let keys =
-            provider.jwks.as_ref().ok_or_else(|| invalid("the provider has no key set: give it one"))?;
+            provider.jwks.as_ref().ok_or_else(|| invalid("the provider was made without --custom-jwks"))?;
         let claims =
             jwt::verify(token.as_str(), keys.as_str()).map_err(|error| invalid(error.to_string()))?;
         check_times(&claims, call.now().as_millis().div_euclid(1000))?;
@@ -210,15 +210,19 @@ fn audience(claims: &Map<String, Value>, provider: &OpenIdConnectProvider) -> Re
 
 /// The token must be good at this moment, in seconds since 1970 (RFC 7519, sections 4.1.4 and 4.1.5).
 fn check_times(claims: &Map<String, Value>, now: i64) -> Result<(), CallError> {
-    let time = |name: &str| claims.get(name).and_then(Value::as_f64);
+    let malformed = |name: &str| invalid(format!("the token's `{name}` is not a time in seconds since 1970"));
+    let time = |name: &str| match claims.get(name) {
+        None => Ok(None),
+        Some(value) => value.as_f64().map(Some).ok_or_else(|| malformed(name)),
+    };
     // Seconds of this century fit in a float without loss.
     #[allow(clippy::cast_precision_loss, reason = "seconds since 1970 are far below 2^53")]
     let now = now as f64;
-    let expiry = time("exp").ok_or_else(|| invalid("the token does not say when it ends (`exp`)"))?;
+    let expiry = time("exp")?.ok_or_else(|| invalid("the token does not say when it ends (`exp`)"))?;
     if now >= expiry {
         return Err(CallError::new(ErrorCode::ExpiredToken, "Token expired"));
     }
-    if time("nbf").is_some_and(|not_before| now < not_before) {
+    if time("nbf")?.is_some_and(|not_before| now < not_before) {
         return Err(invalid("the token is not good yet (`nbf`)"));
     }
     Ok(())
@@ -246,6 +250,19 @@ fn session_tags(claims: &Map<String, Value>) -> Result<(Tags, BTreeSet<String>),
     match transitive.iter().find(|key| tags.get(key).is_none()) {
         Some(unknown) => Err(rejected(format!("`{unknown}` is transitive and no session tag"))),
         None => Ok((tags, transitive)),
+    }
+}
+
+/// A denial in the words that AWS has for callers whom no account knows: they name nobody.
+fn unnamed(error: CallError) -> CallError {
+    if error.code() != ErrorCode::AccessDenied {
+        return error;
+    }
+    let message = format!("Not authorized to perform {}", <AssumeRoleWithWebIdentity as Action>::NAME);
+    let unnamed = CallError::new(ErrorCode::AccessDenied, message);
+    match error.explanation() {
+        Some(why) => unnamed.explained(why),
+        None => unnamed,
     }
 }
 

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{EVENT_SOURCE, find_authority, find_certificate, new_serial, unmade};
 use crate::{
+    iam::UniqueId,
     kms::{Call, CallError, Operation, Outcome, actions},
     model::{
         CertificateNames, CertificateSerial, Days, ErrorCode, PrincipalArn, PrincipalKind, RevocationReason,
@@ -60,9 +61,10 @@ impl Operation for IssueCertificate {
                 CERTIFICATE_DAYS_MAX.get()
             )));
         }
-        if let Some(principal) = &self.names.principal {
-            require_principal(call, principal)?;
-        }
+        let holder_id = match &self.names.principal {
+            Some(principal) => holder_id(call, principal)?,
+            None => None,
+        };
         let now = call.now();
         let (not_before, not_after) = (now.plus_millis(-CLOCK_SKEW_MILLIS_MAX), now.plus(self.validity));
         if not_after > authority.not_after {
@@ -81,6 +83,7 @@ impl Operation for IssueCertificate {
             authority: authority.arn,
             account: call.account(),
             names: self.names.clone(),
+            holder_id,
             not_before,
             not_after,
             issued_to: call.arn().cloned(),
@@ -93,8 +96,8 @@ impl Operation for IssueCertificate {
     }
 }
 
-/// A certificate names somebody who exists, in the authority's own account.
-fn require_principal(call: &Call<'_>, principal: &PrincipalArn) -> Result<(), CallError> {
+/// A certificate names somebody who exists, in the authority's own account. A root user has no unique id.
+fn holder_id(call: &Call<'_>, principal: &PrincipalArn) -> Result<Option<UniqueId>, CallError> {
     let nobody = |why: &str| {
         let message = format!("The principal {principal} cannot be certified: {why}.");
         CallError::new(ErrorCode::NoSuchEntity, message)
@@ -102,11 +105,13 @@ fn require_principal(call: &Call<'_>, principal: &PrincipalArn) -> Result<(), Ca
     if *principal.account() != call.account() {
         return Err(nobody("it is another account's"));
     }
-    let exists = match principal.kind() {
-        PrincipalKind::Root => call.world().has_account(principal.account()),
-        _ => call.world().identity(principal).is_some(),
-    };
-    if exists { Ok(()) } else { Err(nobody("it does not exist")) }
+    match call.world().identity(principal) {
+        Some(identity) => Ok(Some(identity.id().clone())),
+        None if principal.kind() == PrincipalKind::Root && call.world().has_account(principal.account()) => {
+            Ok(None)
+        }
+        None => Err(nobody("it does not exist")),
+    }
 }
 
 /// Gets a certificate.

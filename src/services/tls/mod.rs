@@ -147,7 +147,8 @@ impl<'k> Tls<'k> {
     ///
     /// # Errors
     ///
-    /// When the certificate names no principal, or one that is not there any more.
+    /// When the certificate names no principal, or one that is not there any more: somebody who was made later under the
+    /// same name is not who it was issued for.
     pub fn caller(&self, peer: &Peer) -> Result<Caller, CallError> {
         let principal = peer.principal().map_err(|error| {
             CallError::new(ErrorCode::AccessDenied, "The client's certificate names no principal.")
@@ -155,6 +156,15 @@ impl<'k> Tls<'k> {
         })?;
         let caller = Caller::parse(principal.as_str(), principal.account())?;
         self.door.check_exists(&caller)?;
+        let world = self.door.world()?;
+        let issued = world.certificate(peer.serial());
+        let holder_id = world.identity(principal).map(|identity| identity.id().clone());
+        if issued.is_none_or(|certificate| certificate.holder_id != holder_id) {
+            let message = "The security token included in the request is invalid.";
+            let why =
+                format!("the certificate was issued for another {principal}, who is gone: issue a new one");
+            return Err(CallError::new(ErrorCode::InvalidClientTokenId, message).explained(why));
+        }
         Ok(caller)
     }
 

@@ -3,10 +3,12 @@
 use super::{CERTIFICATE_DAYS, CERTIFICATE_DAYS_MAX, IssueCertificate, KeptServer, Mutual};
 use crate::{
     audit::Record,
+    iam::UserName,
     kms::{CallError, Caller},
-    model::{CertificateNames, Days, ErrorCode, PrincipalArn, RevocationReason},
+    model::{CertificateNames, Days, ErrorCode, PrincipalArn, RevocationReason, Tags},
+    services::iam::DeleteUser,
     testing::Lab,
-    transit::{HolderKey, Now, Options, x509},
+    transit::{HolderKey, Now, Options, Peer, x509},
     world::{Certificate, CertificateStatus},
 };
 
@@ -110,6 +112,28 @@ fn only_who_exists_is_certified_and_for_no_longer_than_may_be() {
     lab.advance(3600);
     let beyond = issue(&lab, &admin, of(&admin), Days::new(100));
     assert_eq!(code(beyond), ErrorCode::Validation, "longer than the authority itself");
+}
+
+#[test]
+fn a_certificate_does_not_pass_to_whoever_comes_later_under_the_same_name() {
+    let lab = lab();
+    let (tls, admin) = (lab.keystore().tls(), lab.admin());
+    let name: UserName = "alice".parse().unwrap();
+    lab.keystore().iam().create_user(&admin, name.clone(), Tags::default()).unwrap();
+    let alice = lab.keystore().caller("user/alice").unwrap();
+    let peer_of = |issued: &Certificate| Peer::read(&issued.certificate).unwrap();
+    let older = peer_of(&issue(&lab, &admin, of(&alice), CERTIFICATE_DAYS).unwrap());
+    assert_eq!(tls.caller(&older).unwrap().arn(), alice.arn());
+    let root = Caller::local(PrincipalArn::root(&"111122223333".parse().unwrap()));
+    let of_root = peer_of(&issue(&lab, &admin, of(&root), CERTIFICATE_DAYS).unwrap());
+    assert_eq!(tls.caller(&of_root).unwrap().arn(), root.arn());
+
+    lab.keystore().iam().call(&admin, &DeleteUser { user_name: name.clone() }).unwrap();
+    assert_eq!(code(tls.caller(&older)), ErrorCode::InvalidClientTokenId);
+    lab.keystore().iam().create_user(&admin, name, Tags::default()).unwrap();
+    assert_eq!(code(tls.caller(&older)), ErrorCode::InvalidClientTokenId);
+    let newer = peer_of(&issue(&lab, &admin, of(&alice), CERTIFICATE_DAYS).unwrap());
+    assert_eq!(tls.caller(&newer).unwrap().arn(), alice.arn());
 }
 
 #[test]
