@@ -20,6 +20,8 @@ mod endpoint;
 mod node;
 mod python;
 #[cfg(feature = "server")]
+mod rust_sdk;
+#[cfg(feature = "server")]
 mod signatures;
 mod suites;
 #[cfg(feature = "server")]
