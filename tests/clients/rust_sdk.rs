@@ -26,13 +26,18 @@ fn client(served: &Served, (id, secret): &(String, String)) -> Client {
 /// The code of the error that a call was answered.
 fn code<T: Debug, E: ProvideErrorMetadata + Debug>(answer: Result<T, SdkError<E>>) -> String {
     let error = answer.expect_err("the call is refused");
-    error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_else(|| panic!("{error:?}")).to_owned()
+    error
+        .as_service_error()
+        .and_then(ProvideErrorMetadata::code)
+        .unwrap_or_else(|| panic!("{error:?}"))
+        .to_owned()
 }
 
 fn administrator(place: &Path) -> (String, String) {
     let profile = fs::read_to_string(place.join("credentials")).unwrap();
-    let value =
-        |name: &str| profile.lines().find_map(|line| line.strip_prefix(&format!("{name} = "))).unwrap().to_owned();
+    let value = |name: &str| {
+        profile.lines().find_map(|line| line.strip_prefix(&format!("{name} = "))).unwrap().to_owned()
+    };
     (value("aws_access_key_id"), value("aws_secret_access_key"))
 }
 
@@ -70,7 +75,8 @@ async fn life_of_a_key(admin: &Client) {
         .await
         .unwrap();
     let blob = sealed.ciphertext_blob.unwrap();
-    let open = |project: &str| admin.decrypt().ciphertext_blob(blob.clone()).encryption_context("project", project);
+    let open =
+        |project: &str| admin.decrypt().ciphertext_blob(blob.clone()).encryption_context("project", project);
     let opened = open("tour").send().await.unwrap();
     assert_eq!(opened.plaintext.unwrap().as_ref(), b"weights");
     assert_eq!(opened.key_id.as_deref(), Some(key.as_str()));
