@@ -30,7 +30,7 @@ pub enum Finding {
 #[non_exhaustive]
 pub enum LogFault {
     /// The directory holds no segment.
-    #[error("there is no audit log: the directory holds no segment")]
+    #[error("there is no audit log: its directory is gone or holds no segment")]
     Missing,
     /// Sequence numbers do not follow one another, or fewer records stand before a checkpoint than it covers.
     #[error("gap in segment `{segment}`: record {expected} should come next, and {found} does")]
@@ -84,6 +84,12 @@ pub enum LogFault {
         /// Where in the file.
         offset: u64,
     },
+    /// A segment holds nothing, not even its header.
+    #[error("segment `{segment}` is empty: all that it held was cut off")]
+    Emptied {
+        /// The segment's name.
+        segment: String,
+    },
     /// The log is shorter than it is known to have been.
     #[error("the log holds {found} records and is known to have held {expected}: its end was cut off")]
     Truncated {
@@ -132,7 +138,9 @@ impl LogFault {
         match self {
             Self::Gap { .. } => Finding::Gap,
             Self::Damaged { .. } | Self::Edited { .. } | Self::Unchained { .. } => Finding::Edit,
-            Self::Missing | Self::CutOff { .. } | Self::Truncated { .. } => Finding::Truncation,
+            Self::Missing | Self::CutOff { .. } | Self::Emptied { .. } | Self::Truncated { .. } => {
+                Finding::Truncation
+            }
             Self::BadSignature { .. } => Finding::BadSignature,
             Self::Fork { .. } => Finding::Fork,
             Self::Pruned { .. } => Finding::Pruned,

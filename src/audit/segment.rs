@@ -36,7 +36,10 @@ pub(super) fn first_of(name: &str) -> Option<u64> {
 
 /// The names of all segments of a log, in order.
 pub(super) fn names(directory: &dyn LogDirectory) -> Result<Vec<String>, LogFault> {
-    let names = directory.list()?;
+    let names = match directory.list() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(LogFault::Missing),
+        listed => listed?,
+    };
     match names.iter().find(|name| first_of(name).is_none()) {
         None if names.is_empty() => Err(LogFault::Missing),
         None => Ok(names),
@@ -141,6 +144,8 @@ impl<'d> SegmentReader<'d> {
         let frame = match frames.next_frame() {
             Ok(Some(frame)) if frame.kind == FrameKind::Header => frame,
             Err(FrameFault::Io(error)) => return Err(error.into()),
+            // Segments come into being with their header, so that an empty one has lost all that it held.
+            Ok(None) => return Err(LogFault::Emptied { segment: name.to_owned() }),
             _ => return Err(damaged("the segment does not begin with a header")),
         };
         let header = Header::parse_unverified(frame.payload).map_err(|fault| match fault {

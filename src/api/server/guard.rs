@@ -1,6 +1,6 @@
 //! Keeps web pages out: a browser on this machine can be made to send requests here, and a name to point here.
 //!
-//! - A browser says where a request comes from in `Origin`, or in `Sec-Fetch-Site`; AWS's clients send neither.
+//! - A browser says where a request comes from in `Origin`, `Sec-Fetch-Site` or `Referer`; AWS's clients send none of them.
 //! - A page that is reached by a name that was made to point to this machine (DNS rebinding) sends that name as `Host`. An
 //!   address cannot be rebound, so addresses, `localhost` and names that the owner has listed are the only ones taken.
 //! - No answer carries CORS headers.
@@ -53,6 +53,7 @@ impl Refusal {
 /// Refuses what a browser sent for a page, and what was sent to somebody else's name.
 pub(super) fn check(headers: &HeaderMap, hosts: &Hosts) -> Result<(), Refusal> {
     let from_a_page = headers.contains_key(header::ORIGIN)
+        || headers.contains_key(header::REFERER)
         || headers.get("sec-fetch-site").is_some_and(|site| site != "none" && site != "same-origin");
     if from_a_page {
         return Err(Refusal::Browser);
@@ -122,6 +123,7 @@ mod tests {
         assert_eq!(from("origin", "http://localhost:4599"), Err(Refusal::Browser));
         assert_eq!(from("origin", "null"), Err(Refusal::Browser));
         assert_eq!(from("sec-fetch-site", "cross-site"), Err(Refusal::Browser));
+        assert_eq!(from("referer", "http://elsewhere.test/page"), Err(Refusal::Browser));
         // Somebody who types the address of `/_keystead/health`.
         assert_eq!(from("sec-fetch-site", "none"), Ok(()));
         assert!(is_of_a_page("text/plain;charset=UTF-8") && is_of_a_page("Multipart/Form-Data; boundary=x"));

@@ -132,6 +132,19 @@ fn a_cut_off_end_is_found_by_a_position_kept_elsewhere_and_only_by_it() {
 }
 
 #[test]
+fn a_log_of_which_nothing_is_left_was_cut_off() {
+    let (place, _) = Place::filled();
+    fs::write(place.segments().last().unwrap(), "").unwrap();
+    let emptied = place.verify(None).unwrap_err();
+    assert!(matches!(emptied, LogFault::Emptied { .. }), "{emptied}");
+    assert_eq!(emptied.finding(), Finding::Truncation);
+    let directory = place.segments()[0].parent().unwrap().to_owned();
+    fs::remove_dir_all(directory).unwrap();
+    let gone = place.verify(None).unwrap_err();
+    assert!(matches!(gone, LogFault::Missing), "{gone}");
+}
+
+#[test]
 fn a_segment_that_is_missing_cut_or_replaced_is_found() {
     let (place, positions) = Place::filled();
     let paths = place.segments();
