@@ -6,7 +6,7 @@
 use std::{fs, path::Path};
 
 use keystead::policy::{Simulations, simulate, simulate_text};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// What a case came to, in the terms of its `expect`.
 fn outcome(result: &Value, expect: &Value) -> Result<(), String> {
@@ -112,4 +112,44 @@ fn traces_name_lines_and_columns_of_the_whole_text() {
         (statement["span"]["start"]["line"].as_u64(), statement["policy"].as_str()),
         (Some(5), Some("identity[0]"))
     );
+}
+
+/// The example of `docs/simulate.md` can be used as it is; and each thing that it shows decides.
+#[test]
+fn the_example_of_the_documentation_is_allowed_and_its_twins_are_not() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/simulate.md");
+    let page = fs::read_to_string(page).unwrap();
+    let (_, rest) = page.split_once("```json\n").unwrap();
+    let example: Value = serde_json::from_str(rest.split_once("```").unwrap().0).unwrap();
+    let decision = |request: &Value| serde_json::to_value(simulate(request).unwrap().decision).unwrap();
+    assert_eq!(decision(&example), "allowed");
+    for (place, other, expected) in [
+        ("/principal/tags/team", json!("operations"), "explicitDeny"),
+        ("/policies/scp", json!([[]]), "implicitDeny"),
+        ("/policies/identity", json!([]), "implicitDeny"),
+        ("/policies/resource/Statement/0/Principal/AWS", json!("444455556666"), "implicitDeny"),
+    ] {
+        let mut twin = example.clone();
+        *twin.pointer_mut(place).unwrap() = other;
+        assert_eq!(decision(&twin), expected, "{place}");
+    }
+}
+
+#[test]
+fn an_action_that_kms_does_not_have_is_an_error() {
+    let request = |action: &str| {
+        json!({
+            "principal": {"arn": "arn:aws:iam::111122223333:user/alice"}, "action": action, "resource": "*",
+            "policies": {"identity": [{
+                "Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+            }]},
+        })
+    };
+    for known in ["kms:ListKeys", "KMS:listkeys", "s3:NoSuchThing", "iam:PassRole"] {
+        assert!(simulate(&request(known)).is_ok(), "{known}");
+    }
+    let said = simulate(&request("kms:ListKeis")).unwrap_err().to_string();
+    assert!(said.contains("there is no action `kms:ListKeis`; did you mean `kms:ListKeys`?"), "{said}");
+    let said = simulate(&request("kms:Foo")).unwrap_err().to_string();
+    assert!(said.contains("there is no action `kms:Foo`") && !said.contains("did you mean"), "{said}");
 }

@@ -26,6 +26,7 @@ mod grant;
 mod json;
 mod keys;
 mod kind;
+mod known;
 mod notes;
 mod operator;
 mod parse;
@@ -53,6 +54,7 @@ pub use grant::{
 pub use json::{Position, Span};
 pub use kind::*;
 pub use principal::PrincipalMatch;
+pub use known::{KMS_ACTIONS, UnknownAction, check_action, check_kms_action};
 pub use request::{Layers, NamedPolicy, PrincipalFacts, Request, Resource};
 pub use simulate::{
     SIMULATE_TEXT_BYTES_MAX, SimulateError, Simulation, Simulations, simulate, simulate_text,

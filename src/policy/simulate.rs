@@ -29,6 +29,7 @@ use super::{
     decide, explain,
     grant::parse_operations,
     json::{self, Node, Value},
+    known::check_kms_action,
     request::ResourceKind,
 };
 
@@ -173,6 +174,10 @@ fn run(node: &Node, text: &str) -> Outcome<Simulation> {
             format!("the action `{action}` must be `SERVICE:ACTION`"),
             action_node.span.start,
         ));
+    }
+    if let Err(unknown) = check_kms_action(action) {
+        let meant = unknown.meant().map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default();
+        return Err(PolicyError::new(format!("{unknown}{meant}"), action_node.span.start));
     }
     let resource_node = required(node, "resource")?;
     let given = match present(node, "context") {

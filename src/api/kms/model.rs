@@ -369,6 +369,17 @@ mod tests {
     }
 
     #[test]
+    fn the_actions_of_policies_are_the_operations_of_the_model() {
+        use crate::policy::KMS_ACTIONS;
+        let operations = service_model().operations();
+        // ReEncrypt is two permissions.
+        let missing: Vec<_> = operations.iter().filter(|name| !KMS_ACTIONS.contains(name)).collect();
+        assert_eq!(missing, [&"ReEncrypt"]);
+        let more: Vec<_> = KMS_ACTIONS.iter().filter(|name| !operations.contains(name)).collect();
+        assert_eq!(more, [&"ReEncryptFrom", &"ReEncryptTo", &"SynchronizeMultiRegionKey"]);
+    }
+
+    #[test]
     fn the_model_and_the_table_of_operations_agree_on_grant_tokens_and_dry_run() {
         for row in crate::kms::OPERATIONS {
             let takes = |member| service_model().takes(row.name, member);
