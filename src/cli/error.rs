@@ -50,7 +50,7 @@ impl CommandError {
     }
 
     /// The message.
-    #[cfg(feature = "server")]
+    #[cfg(any(feature = "server", test))]
     pub(super) fn words(&self) -> &str {
         &self.message
     }

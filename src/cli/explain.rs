@@ -5,12 +5,20 @@ use std::{net::IpAddr, str::FromStr};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{error::CommandError, exit::Exit, explanation, global::Global, keyring::ContextArgs, output};
+use super::{
+    error::CommandError,
+    exit::Exit,
+    explanation,
+    global::Global,
+    keyring::ContextArgs,
+    output,
+    question::{Named, topics},
+};
 use crate::{
     keystore::{Keystore, PastDecision},
-    kms::{About, Caller, Explanation, OPERATIONS, Question, Service, Supposed},
-    model::{Arn, KeyRef, ParseError},
-    policy::{DecisionEffect, needs_key},
+    kms::{Caller, Explanation, Question, Service, Supposed},
+    model::{AliasName, Arn, KeyRef, ParseError},
+    policy::DecisionEffect,
     services::s3::key_question,
 };
 
@@ -19,7 +27,8 @@ use crate::{
 /// Example: keystead explain kms:Decrypt --key alias/models --as user/bob
 ///
 /// Decided as the call itself would be, in the keystore as it is; nothing is done and nothing recorded. Exits 0 when it is
-/// allowed, 3 when it is denied. With `--decision` shows how a call of the past was decided, with the policies of then.
+/// allowed, 3 when it is denied. With `--decision` shows how a call of the past was decided, with the policies of then; that
+/// is a look at the record and exits 0 whatever was decided.
 #[derive(Debug, Args)]
 pub(super) struct Explain {
     /// The action, such as kms:Decrypt
@@ -28,6 +37,9 @@ pub(super) struct Explain {
     /// The key: id, ARN, alias name or alias ARN; with an s3 action the key of the object
     #[arg(long, alias = "key-id", value_name = "KEY")]
     key: Option<KeyRef>,
+    /// The alias that kms:CreateAlias, kms:UpdateAlias or kms:DeleteAlias would make, move or take away
+    #[arg(long, value_name = "ALIAS")]
+    alias: Option<AliasName>,
     /// Something else: an ARN, or s3://BUCKET/KEY
     #[arg(long, value_name = "ARN")]
     resource: Option<ResourceArg>,
@@ -46,7 +58,7 @@ pub(super) struct Explain {
     #[arg(long)]
     mfa: bool,
     /// A decision of the past: its id, or the id of its event in the audit log
-    #[arg(long, value_name = "ID", conflicts_with_all = ["action", "key", "resource", "conditions", "via", "source_ip", "mfa"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["action", "key", "alias", "resource", "conditions", "via", "source_ip", "mfa"])]
     decision: Option<String>,
 }
 
@@ -110,34 +122,12 @@ impl Explain {
         Ok(if allowed { Exit::Done } else { Exit::AccessDenied })
     }
 
-    /// What is asked first.
-    fn questions(&self) -> Result<Question, CommandError> {
+    /// What is asked: on each resource that the call would be decided on.
+    fn questions(&self) -> Result<Vec<Question>, CommandError> {
         let action = self.action.clone().unwrap_or_default();
-        let is_action = |part: &str| part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        match action.split_once(':') {
-            Some((service, name)) if is_action(service) && is_action(name) && !name.is_empty() => {}
-            _ => return Err(CommandError::usage(format!("the action `{action}` must be SERVICE:ACTION"))),
-        }
-        let of_kms = action.to_ascii_lowercase().starts_with("kms:");
-        if let Some(needed) = action.get(4..).filter(|_| of_kms).and_then(actions_of_operation) {
-            let first = needed.first().copied().unwrap_or_default();
-            return Err(CommandError::usage(format!("`{action}` is an operation and no action")).hint(
-                format!(
-                    "it needs {}: ask about each, such as `keystead explain {first}`",
-                    needed.join(" and ")
-                ),
-            ));
-        }
-        let on = match (&self.resource, &self.key) {
-            (Some(resource), _) => About::Resource(resource.0.clone()),
-            (None, Some(key)) => About::Key(key.clone()),
-            (None, None) if of_kms && needs_key(&action) => {
-                return Err(
-                    CommandError::usage(format!("{action} is about a key")).hint("name it with `--key KEY`")
-                );
-            }
-            (None, None) => About::Nothing,
-        };
+        let resource = self.resource.as_ref().map(|resource| &resource.0);
+        let named = Named { key: self.key.as_ref(), alias: self.alias.as_ref(), resource };
+        let topics = topics(&action, named)?;
         let mut supposed = Supposed { mfa: self.mfa, ..Supposed::default() };
         for Condition(key, value) in &self.conditions {
             match supposed.conditions.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case(key)) {
@@ -145,37 +135,37 @@ impl Explain {
                 None => supposed.conditions.push((key.clone(), vec![value.clone()])),
             }
         }
-        Ok(Question {
-            encryption_context: self.context.context()?,
+        let encryption_context = self.context.context()?;
+        let question = |on| Question {
+            encryption_context: encryption_context.clone(),
             via: self.via.map(|service| service.0),
             source_ip: self.source_ip,
-            supposed,
-            ..Question::new(action, on)
-        })
+            supposed: supposed.clone(),
+            ..Question::new(action.clone(), on)
+        };
+        Ok(topics.into_iter().map(question).collect())
     }
 
-    /// Asks it, and about the key too where reading or writing needs one.
+    /// Asks them, and about the key too where reading or writing needs one.
     fn ask(
         &self,
         keystore: &Keystore,
         caller: &Caller,
-        question: Question,
+        mut questions: Vec<Question>,
     ) -> Result<Explanation, CommandError> {
-        let mut explanation = keystore.explain(caller, &question)?;
-        if let Some(on_key) = key_question(&*keystore.world()?, &question, self.key.as_ref()) {
-            let other = keystore.explain(caller, &on_key)?;
-            explanation.trace = explanation.trace.join(other.trace);
+        let world = keystore.world()?;
+        let on_key = questions.first().and_then(|first| key_question(&world, first, self.key.as_ref()));
+        questions.extend(on_key);
+        let mut whole: Option<Explanation> = None;
+        for question in &questions {
+            let part = keystore.explain(caller, question)?;
+            whole = Some(match whole {
+                Some(so_far) => Explanation { trace: so_far.trace.join(part.trace), ..part },
+                None => part,
+            });
         }
-        Ok(explanation)
+        whole.ok_or_else(|| CommandError::usage("nothing was asked"))
     }
-}
-
-/// The actions that a KMS operation needs in place of one with its own name.
-fn actions_of_operation(name: &str) -> Option<Vec<&'static str>> {
-    let row = OPERATIONS.iter().find(|row| row.name.eq_ignore_ascii_case(name))?;
-    let actions: Vec<&str> = row.pairs.iter().map(|pair| pair.action).collect();
-    let own = |action: &&str| action.get(4..).is_some_and(|action| action.eq_ignore_ascii_case(name));
-    (!actions.is_empty() && !actions.iter().any(own)).then_some(actions)
 }
 
 /// As `simulate` answers.

@@ -38,6 +38,7 @@ mod persona;
 mod process;
 mod progress;
 mod query;
+mod question;
 mod reencrypt;
 mod reference;
 mod run;

@@ -244,6 +244,7 @@ fn on_alias_and_keys<A: crate::policy::Action>(
     Ok(permitted)
 }
 
-fn alias_arn(call: &Call<'_>, name: &AliasName) -> String {
+/// An alias of the caller's account.
+pub(super) fn alias_arn(call: &Call<'_>, name: &AliasName) -> String {
     format!("arn:aws:kms:{}:{}:{name}", call.world().settings().region, call.account())
 }

@@ -4,12 +4,12 @@
 //! the same decision — and stops before anything is done or recorded.
 
 use super::{
-    Call, CallError, OperationRow, Service, Subject,
+    Call, CallError, OperationRow, Service, Subject, aliases,
     conditions::{self, KeyConditions},
 };
 use crate::{
     iam::{Identity, Role},
-    model::{AccountId, Arn, EncryptionContext, KeyRef, Timestamp},
+    model::{AccountId, AliasName, Arn, EncryptionContext, KeyRef, Timestamp},
     policy::ConditionContext,
 };
 
@@ -48,7 +48,7 @@ impl Question {
     pub(super) fn row(&self) -> Option<&'static OperationRow> {
         let subject = match self.on {
             About::Key(_) => Subject::Key,
-            About::Resource(_) => Subject::Other,
+            About::Alias(_) | About::Resource(_) => Subject::Other,
             About::Nothing => Subject::Nothing,
         };
         OperationRow::asking(&self.action, subject)
@@ -67,6 +67,10 @@ impl Question {
                     format!("Policies are one thing, the key's state another: it is {state}, and whoever is allowed this is \
                              answered {code}.")
                 }));
+            }
+            About::Alias(name) => {
+                let arn = aliases::alias_arn(call, name).parse()?;
+                let _seen = call.judge_on(&self.action, &arn, call.account(), |_| ());
             }
             About::Resource(arn) => match role_of(call, arn).filter(|_| assumes_role(&self.action)) {
                 // The role's trust policy is what has the say there.
@@ -112,6 +116,8 @@ fn role_of(call: &Call<'_>, arn: &Arn) -> Option<Role> {
 pub enum About {
     /// A key.
     Key(KeyRef),
+    /// An alias of the caller's account: itself, and not the key that it stands for.
+    Alias(AliasName),
     /// Something else that has an ARN.
     Resource(Arn),
     /// No resource: `*`.
