@@ -16,7 +16,7 @@ use keystead::{
         Explanation, GenerateDataKey, PutKeyPolicy, Question, ScheduleKeyDeletion,
     },
     model::{EncryptionContext, KeyArn, KeyRef},
-    policy::{CheckType, DecisionEffect, FixChange, SmallestFix},
+    policy::{CheckType, DecisionEffect, FixChange, SmallestFix, simulate},
     services::s3::{Encryption, ObjectError},
     testing::Lab,
 };
@@ -291,4 +291,58 @@ fn no_fix_is_suggested_against_a_deny() {
     let trace = lab.keystore().explain(&bob, &question).unwrap().trace;
     let Some(SmallestFix::Withheld(why)) = trace.smallest_fix else { panic!("{:?}", trace.smallest_fix) };
     assert!(why.contains("NotTheseKeys"), "{why}");
+}
+
+#[test]
+fn what_nobody_can_change_is_not_suggested() {
+    let request = |layer: &str| {
+        let all = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
+        let mut request = json!({
+            "principal": {"arn": "arn:aws:iam::111122223333:user/alice"},
+            "action": "kms:ListKeys",
+            "resource": "*",
+            "policies": {"identity": [all]},
+        });
+        request["policies"][layer] = json!([[]]);
+        simulate(&request).unwrap().trace.smallest_fix
+    };
+    let Some(SmallestFix::Withheld(why)) = request("rcp") else { panic!("{:?}", request("rcp")) };
+    assert!(why.contains("RCPFullAWSAccess"), "{why}");
+    let Some(SmallestFix::Changes(changes)) = request("scp") else { panic!("{:?}", request("scp")) };
+    assert!(matches!(changes.as_slice(), [FixChange::Add { check: CheckType::ServiceControlPolicy, .. }]));
+}
+
+#[test]
+fn what_came_close_is_no_statement_about_another_action() {
+    let lab = Lab::new().unwrap();
+    let key = lab.key().unwrap();
+    let question = Question::new("kms:Decrypt", About::Key(key.into()));
+    for (name, action, close) in [
+        ("bob", "kms:DescribeKey", 0),
+        ("carol", "kms:Encrypt", 0),
+        ("dave", "kms:Decrpyt", 1),
+        ("erin", "kms:Decryp*Key", 0),
+    ] {
+        let caller = lab.user(name, &[action]).unwrap();
+        let trace = lab.keystore().explain(&caller, &question).unwrap().trace;
+        assert_eq!(trace.near_misses.len(), 1, "{action}");
+        assert_eq!(trace.telling_near_misses().len(), close, "{action}");
+    }
+}
+
+#[test]
+fn an_alias_is_decided_on_itself_and_not_on_its_key() {
+    let lab = Lab::new().unwrap();
+    lab.key().unwrap();
+    let on = |resource: &str| {
+        json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "kms:CreateAlias",
+            "Resource": format!("arn:aws:kms:us-east-1:111122223333:{resource}")}})
+        .to_string()
+    };
+    let alias = lab.user_with_policy("alice", &on("alias/m")).unwrap();
+    let keys = lab.user_with_policy("bob", &on("key/*")).unwrap();
+    let question = Question::new("kms:CreateAlias", About::Alias("alias/m".parse().unwrap()));
+    let effect = |caller| lab.keystore().explain(caller, &question).unwrap().trace.effect;
+    assert_eq!(effect(&alias), DecisionEffect::Allowed);
+    assert_eq!(effect(&keys), DecisionEffect::ImplicitDeny);
 }

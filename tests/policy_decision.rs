@@ -139,6 +139,7 @@ fn a_decision_is_quick() {
     let no_constraint: Option<&GrantConstraint> = None;
     let grants = [GrantFacts {
         id: "g",
+        name: None,
         grantee: &bob,
         grantee_id: None,
         retiring: None,

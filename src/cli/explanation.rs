@@ -11,11 +11,11 @@ use super::{
     output::{LABEL_STYLE, printable},
 };
 use crate::{
-    kms::Explanation,
+    kms::{Explanation, Service},
     policy::{
-        Actual, CheckEffect, CheckTrace, CheckType, ConditionTrace, ConstraintResult, DecisionEffect,
-        Decisive, Effect, FailedElement, FixChange, GrantTrace, GranteeMatch, Listed, NearMiss, PairTrace,
-        SmallestFix, StatementTrace, Trace,
+        CheckEffect, CheckTrace, CheckType, ConditionTrace, ConstraintResult, DecisionEffect, Decisive,
+        Effect, FailedElement, FixChange, GrantTrace, GranteeMatch, Listed, NearMiss, PairTrace, SmallestFix,
+        StatementTrace, Trace, quoted,
     },
 };
 
@@ -37,6 +37,20 @@ pub(super) fn say(explanation: &Explanation) {
     let _unsaid = write!(anstream::stderr().lock(), "\n{name}\n{}", render(&explanation.trace));
 }
 
+/// Says beside the data how a request that is only written down was decided.
+pub(super) fn say_trace(trace: &Trace) {
+    // When standard error is gone there is nobody to tell.
+    let _unsaid = write!(anstream::stderr().lock(), "\n{}", render(trace));
+}
+
+/// Which layer decided that a request is allowed, in words.
+pub(super) fn allowing_layer(trace: &Trace) -> String {
+    trace.pairs.last().map_or_else(String::new, |pair| match pair.decisive {
+        Decisive::Nothing => "the root user needs no identity policy".into(),
+        _ => format!("by the {}", layer(pair.deciding, pair)),
+    })
+}
+
 /// The note of a record on what allowed a call.
 pub(super) fn allowed_by(note: &Value) -> String {
     let text = |name: &str| note.get(name).and_then(Value::as_str);
@@ -47,7 +61,7 @@ pub(super) fn allowed_by(note: &Value) -> String {
         (None, None) => String::new(),
     };
     match (text("grantId"), text("check"), text("policy")) {
-        (Some(grant), _, _) => format!("  {action}: by the grant `{grant}`"),
+        (Some(grant), _, _) => format!("  {action}: by the {}", grant_name(text("grantName"), grant)),
         (_, Some("PRINCIPAL"), Some(policy)) => {
             format!("  {action}: by {statement} of the identity policy `{policy}`")
         }
@@ -66,11 +80,7 @@ fn render(trace: &Trace) -> String {
         page.line("");
         page.pair(pair);
     }
-    // A statement of another layer would change nothing alone.
-    let decides = |miss: &&NearMiss| {
-        trace.pairs.iter().any(|pair| pair.deciding == miss.check && pair.statement(miss).is_some())
-    };
-    let near: Vec<&NearMiss> = trace.near_misses.iter().filter(decides).collect();
+    let near = trace.telling_near_misses();
     if !allowed && !near.is_empty() {
         page.line("");
         page.paragraph(LABEL_STYLE, "nearly allowed", "", 0);
@@ -128,8 +138,9 @@ fn allowing(pair: &PairTrace) -> String {
             format!("{name} ({}) allows it", layer(pair.deciding, pair))
         }
         Decisive::Grant(index) => {
-            let id = pair.grants.get(index).map(|grant| grant.id.as_str()).unwrap_or_default();
-            format!("the grant `{id}` allows it")
+            let grant = pair.grants.get(index);
+            let name = grant.map(|grant| grant_name(grant.name.as_deref(), &grant.id));
+            format!("the {} allows it", name.unwrap_or_else(|| "grants".into()))
         }
         Decisive::Nothing => "the root user needs no identity policy beside".into(),
     }
@@ -144,6 +155,10 @@ fn missing(pair: &PairTrace) -> String {
             format!("the {} of the other account does not let the caller in", layer(pair.deciding, pair))
         }
         CheckType::Principal => "no identity policy of the caller allows it".into(),
+        CheckType::VpcEndpoint if pair.vpc_endpoint.is_some() => {
+            let id = pair.vpc_endpoint.as_deref().unwrap_or_default();
+            format!("the policy of the VPC endpoint `{id}` does not allow it")
+        }
         check => format!("the {} does not allow it", layer(check, pair)),
     }
 }
@@ -233,14 +248,14 @@ impl Page {
         let graded = check.statements.iter().filter_map(|one| one.grade.as_deref());
         let delegates = graded.clone().any(|grade| grade == "delegated") && graded.count() == 1;
         let says = match check.effect {
-            CheckEffect::Allow if delegates => "leaves it to the account's identity policies",
-            CheckEffect::Allow => "yes",
-            CheckEffect::NoImpact => "of no effect here",
-            CheckEffect::ImplicitDeny if check.statements.is_empty() => "there is none",
-            CheckEffect::ImplicitDeny => "no",
-            CheckEffect::ExplicitDeny => "an explicit no",
+            CheckEffect::Allow if delegates => leaves_it(pair),
+            CheckEffect::Allow => "yes".into(),
+            CheckEffect::NoImpact => "of no effect here".into(),
+            CheckEffect::ImplicitDeny if check.statements.is_empty() => "there is none".into(),
+            CheckEffect::ImplicitDeny => "no".into(),
+            CheckEffect::ExplicitDeny => "an explicit no".into(),
         };
-        let says = if check.check == pair.deciding { format!("{says}; this decides") } else { says.into() };
+        let says = if check.check == pair.deciding { format!("{says}; this decides") } else { says };
         self.paragraph(LABEL_STYLE, &format!("{}:", layer(check.check, pair)), &says, 2);
         for statement in &check.statements {
             self.statement(statement, pair);
@@ -256,7 +271,7 @@ impl Page {
         let place = format!("{name} ({} {}:{})", one.policy, start.line, start.column);
         let (mark, words) = match (one.applies, one.effect) {
             (true, Effect::Allow) => ("+", "allows".to_owned()),
-            (true, Effect::Deny) => ("!", "denies".to_owned()),
+            (true, Effect::Deny) => ("!", denies(one)),
             (false, effect) => {
                 let words = one.failed().first().map(|(element, span)| {
                     let at = format!("{}:{}", span.start.line, span.start.column);
@@ -280,7 +295,10 @@ impl Page {
         self.paragraph(LABEL_STYLE, "grants:", &words, 2);
         for grant in &pair.grants {
             let mark = if grant.applies { "  +" } else { "  -" };
-            self.paragraph(PLAIN, mark, &format!("`{}` {}", grant.id, fit(grant)), 4);
+            let account = grant.applies && grant.grantee_match == GranteeMatch::Account;
+            let says = if account { leaves_it(pair) } else { fit(grant).into() };
+            let named = grant.name.as_ref().map(|name| format!("`{name}` ")).unwrap_or_default();
+            self.paragraph(PLAIN, mark, &format!("{named}`{}` {says}", grant.id), 4);
         }
     }
 
@@ -303,7 +321,7 @@ impl Page {
         for change in changes {
             match change {
                 FixChange::Request { key, value } => {
-                    self.paragraph(PLAIN, "  *", &format!("make the request with `{key}` = `{value}`"), 4);
+                    self.paragraph(PLAIN, "  *", &made_otherwise(key, value), 4);
                 }
                 FixChange::Extend { policy, sid, place, span, element, pattern, .. } => {
                     let name = sid.clone().map_or_else(
@@ -334,6 +352,19 @@ impl Page {
             })
             .collect();
         self.line(&format!("  {{\n{}\n  }}", members.join(",\n")));
+    }
+}
+
+/// How to make the request otherwise.
+fn made_otherwise(key: &str, value: &str) -> String {
+    if !key.eq_ignore_ascii_case("kms:ViaService") {
+        return format!("make the request with `{key}` = `{value}`");
+    }
+    match value.split('.').next().and_then(Service::from_name) {
+        Some(service) => {
+            format!("have {} make the call: `--via {}`", service.display_name(), service.name())
+        }
+        None => format!("have the service `{value}` make the call"),
     }
 }
 
@@ -381,41 +412,35 @@ fn without_the_same_beginning(patterns: &[String], actual: &str) -> (Vec<String>
     rests.zip(rest_of(actual)).unwrap_or_else(|| (patterns.to_vec(), actual.to_owned()))
 }
 
+/// A Deny that applies, and what it applies to: the conditions that were met.
+fn denies(one: &StatementTrace) -> String {
+    let met: Vec<String> = one.conditions.iter().map(ConditionTrace::met).collect();
+    if met.is_empty() { "denies".into() } else { format!("denies: {}", met.join("; ")) }
+}
+
 fn comparison(condition: &ConditionTrace) -> String {
-    let ConditionTrace { operator, key, expected, resolved, actual, not_understood, .. } = condition;
+    let ConditionTrace { operator, key, not_understood, .. } = condition;
     if let Some(why) = not_understood {
         return format!("its condition never holds: {why}");
     }
-    let wanted = match resolved {
-        Some(values) => {
-            quoted(values.iter().map(|one| one.as_deref().unwrap_or("(a variable without value)")))
-        }
-        None => quoted(expected.iter()),
-    };
-    match actual {
-        Actual::Missing => format!("{operator} wants `{key}` to be {wanted}; the request has none"),
-        Actual::Values(values) => {
-            format!("{operator} wants `{key}` to be {wanted}; it is {}", quoted(values.iter()))
-        }
+    format!("{operator} wants `{key}` {}; {}", condition.wanted(), condition.found())
+}
+
+/// What a layer that names the caller's account says.
+fn leaves_it(pair: &PairTrace) -> String {
+    match pair.principal.split(':').nth(4).filter(|_| pair.cross_account) {
+        Some(account) => format!("leaves it to the identity policies of the caller's account, {account}"),
+        None => "leaves it to the account's identity policies".into(),
     }
 }
 
-/// Some of a list is enough to tell what it is.
-const LISTED_MAX: usize = 6;
-
-fn quoted<T: std::fmt::Display>(values: impl Iterator<Item = T>) -> String {
-    let all: Vec<String> = values.map(|value| format!("`{value}`")).collect();
-    match all.get(..LISTED_MAX) {
-        Some(some) if all.len() > LISTED_MAX => {
-            format!("{} and {} more", some.join(", "), all.len() - LISTED_MAX)
-        }
-        _ => all.join(" or "),
-    }
+/// A grant by its id, which the commands take, and by its name when it has one.
+fn grant_name(name: Option<&str>, id: &str) -> String {
+    name.map_or_else(|| format!("grant `{id}`"), |name| format!("grant `{name}` (`{id}`)"))
 }
 
 fn fit(grant: &GrantTrace) -> &'static str {
     match (grant.applies, grant.grantee_match, grant.operation_match, grant.constraint) {
-        (true, GranteeMatch::Account, ..) => "leaves it to the account's identity policies",
         (true, ..) => "allows",
         (_, GranteeMatch::None, ..) => "is for somebody else",
         (_, _, false, _) => "does not carry this operation",

@@ -42,7 +42,7 @@ pub(super) struct Global {
     pub(super) json: bool,
     /// Explain afterwards why each call was allowed or denied
     #[arg(long, global = true)]
-    explain: bool,
+    pub(super) explain: bool,
     /// How the calls were decided, when that is to be explained.
     #[arg(skip)]
     heard: Arc<Mutex<Vec<Explanation>>>,

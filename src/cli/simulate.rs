@@ -9,14 +9,14 @@ use std::{
 use clap::Args;
 use serde_json::Value;
 
-use super::{error::CommandError, exit::Exit, global::Global, output};
+use super::{error::CommandError, exit::Exit, explanation, global::Global, output};
 use crate::policy::{
     DecisionEffect, SIMULATE_TEXT_BYTES_MAX, SimulateError, Simulation, Simulations, simulate_text,
 };
 
 /// Decide a request that is written down, without any keystore
 ///
-/// Example: keystead simulate --request request.json
+/// Example: keystead simulate request.json
 ///
 /// The file holds a request with its principal, action, resource, context and policies, or an array of them; the shape is
 /// in docs/simulate.md. Exits 0 when all are allowed, 3 when one is denied, 1 when one is malformed. With `--tests` each
@@ -25,6 +25,9 @@ use crate::policy::{
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub(super) struct Simulate {
     /// The request, or an array of them; `-` is standard input
+    #[arg(value_name = "FILE", group = "what")]
+    file: Option<PathBuf>,
+    /// The same
     #[arg(long, value_name = "FILE", group = "what")]
     request: Option<PathBuf>,
     /// A directory of such files, each request with an `expect`
@@ -34,7 +37,7 @@ pub(super) struct Simulate {
 
 impl Simulate {
     pub(super) fn run(&self, global: &Global) -> Result<Exit, CommandError> {
-        match (&self.request, &self.tests) {
+        match (self.file.as_ref().or(self.request.as_ref()), &self.tests) {
             (_, Some(directory)) => test(global, directory),
             (Some(file), None) => decide(global, file),
             (None, None) => Err(CommandError::usage("name a request or a directory of tests")),
@@ -49,6 +52,9 @@ fn decide(global: &Global, file: &Path) -> Result<Exit, CommandError> {
         output::json(&simulations)?;
     } else {
         simulations.iter().try_for_each(|result| output::line(&in_words(result)))?;
+    }
+    if global.explain {
+        simulations.iter().flatten().for_each(|simulation| explanation::say_trace(&simulation.trace));
     }
     Ok(exit_of(&simulations))
 }
@@ -70,7 +76,9 @@ fn in_words(result: &Result<Simulation, SimulateError>) -> String {
     match result {
         Ok(simulation) => match &simulation.message {
             Some(denial) => format!("{}: {denial}", wire(simulation.decision)),
-            None => format!("{}, decided by {}", wire(simulation.decision), simulation.deciding),
+            None => {
+                format!("{} {}", wire(simulation.decision), explanation::allowing_layer(&simulation.trace))
+            }
         },
         Err(error) => format!("error: {error}"),
     }

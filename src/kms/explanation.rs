@@ -12,7 +12,7 @@ use crate::{
     model::Timestamp,
     policy::{
         Actual, CheckType, ConditionTrace, Decision, DecisionEffect, Decisive, Effect, FailedElement,
-        NamedPolicy, NearMiss, Request, StatementTrace, Trace, explain,
+        NamedPolicy, NearMiss, Request, StatementTrace, Trace, explain, quoted,
     },
 };
 
@@ -112,6 +112,9 @@ fn allowed_by(decision: &Decision, request: &Request<'_>) -> Value {
         Decisive::Grant(index) => {
             let grant = request.grants.get(index);
             note.insert("grantId".into(), json!(grant.map(|grant| grant.id)));
+            if let Some(name) = grant.and_then(|grant| grant.name) {
+                note.insert("grantName".into(), json!(name));
+            }
         }
         Decisive::Nothing => {}
     }
@@ -125,14 +128,16 @@ fn why_denied(decision: &Decision, trace: &Trace) -> String {
         DecisionEffect::ExplicitDeny => denying_statement(trace),
         _ => missed_condition(trace),
     };
-    told.unwrap_or_else(|| in_general(decision))
+    told.unwrap_or_else(|| in_general(decision, trace))
 }
 
 fn denying_statement(trace: &Trace) -> Option<String> {
     let (check, statement) =
         statements(trace).find(|(_, statement)| statement.effect == Effect::Deny && statement.applies)?;
+    let met: Vec<String> = statement.conditions.iter().map(ConditionTrace::met).collect();
+    let since = if met.is_empty() { String::new() } else { format!(": {}", met.join("; ")) };
     Some(format!(
-        "{} of {} denies it, and no Allow outweighs that",
+        "{} of {} denies it, and no Allow outweighs that{since}",
         name_of(statement.sid.as_deref(), statement.index),
         policy_of(check, &statement.policy, decision_is_about_a_key(trace)),
     ))
@@ -170,13 +175,12 @@ fn statements(trace: &Trace) -> impl Iterator<Item = (CheckType, &StatementTrace
 }
 
 fn comparison(condition: &ConditionTrace) -> String {
-    let ConditionTrace { key, operator, expected, actual, .. } = condition;
-    let wanted = expected.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(" or ");
+    let ConditionTrace { key, operator, actual, .. } = condition;
+    let wanted = condition.wanted();
     match actual {
-        Actual::Missing => format!("the request has no `{key}` and {operator} wants {wanted}"),
+        Actual::Missing => format!("the request has no `{key}` and {operator} wants it {wanted}"),
         Actual::Values(values) => {
-            let values = values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
-            format!("`{key}` is {values} and {operator} wants {wanted}")
+            format!("`{key}` is {} and {operator} wants it {wanted}", quoted(values.iter()))
         }
     }
 }
@@ -190,7 +194,8 @@ fn policy_of(check: CheckType, name: &str, key: bool) -> String {
         CheckType::Resource if key => "the key policy".into(),
         CheckType::Resource => "the resource's policy".into(),
         CheckType::Principal => format!("the identity policy `{name}`"),
-        check => format!("`{name}` ({check})"),
+        CheckType::VpcEndpoint => format!("the policy of the VPC endpoint `{name}`"),
+        check => format!("the {} `{name}`", check.in_words()),
     }
 }
 
@@ -202,10 +207,10 @@ fn is_key(resource: &str) -> bool {
     resource.starts_with("arn:aws:kms:") && resource.contains(":key/")
 }
 
-fn in_general(decision: &Decision) -> String {
+fn in_general(decision: &Decision, trace: &Trace) -> String {
     match (decision.effect(), decision.deciding()) {
         (DecisionEffect::ExplicitDeny, check) => {
-            format!("a Deny matches ({check}), and no Allow outweighs it")
+            format!("a Deny of a {} matches, and no Allow outweighs it", check.in_words())
         }
         (_, CheckType::Resource) if is_key(decision.resource()) => {
             "the key policy neither allows the caller nor leaves it to the account's identity policies".into()
@@ -214,6 +219,12 @@ fn in_general(decision: &Decision) -> String {
             "it belongs to another account, and nothing there lets the caller in".into()
         }
         (_, CheckType::Principal) => "no identity policy of the caller allows it on this resource".into(),
-        (_, check) => format!("the check that does not allow it is {check}"),
+        (_, CheckType::VpcEndpoint) => {
+            match trace.pairs.first().and_then(|pair| pair.vpc_endpoint.as_ref()) {
+                Some(id) => format!("the policy of the VPC endpoint `{id}` does not allow it"),
+                None => "the VPC endpoint's policy does not allow it".into(),
+            }
+        }
+        (_, check) => format!("no {} allows it", check.in_words()),
     }
 }

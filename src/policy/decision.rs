@@ -62,7 +62,8 @@ impl CheckType {
     }
 
     /// The layer's name in AWS's denials.
-    fn in_words(self) -> &'static str {
+    #[must_use]
+    pub fn in_words(self) -> &'static str {
         match self {
             Self::ServiceControlPolicy => "service control policy",
             Self::ResourceControlPolicy => "resource control policy",

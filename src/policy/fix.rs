@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::model::{EncryptionContext, PrincipalKind};
+use crate::model::{AccountId, EncryptionContext, PrincipalKind};
 
 use super::{
     Actual, CheckEffect, CheckType, ConditionContext, ConditionTrace, Decision, DecisionEffect,
@@ -92,14 +92,24 @@ pub(super) fn smallest(request: &Request<'_>, pair: &PairTrace, misses: &[NearMi
     let mut changes = Vec::new();
     for _ in 0..ROUNDS_MAX {
         let before = trial.decide();
+        let can_be_made =
+            |step: &Vec<FixChange>| step.iter().all(|change| out_of_reach(request, change).is_none());
         let step = candidates(request, pair, misses, before.deciding()).into_iter().find_map(|step| {
+            if !can_be_made(&step) {
+                return None;
+            }
             let changed = trial.with(&step)?;
             let after = changed.decide();
             let helps = after.is_allowed()
                 || (after.effect() == DecisionEffect::ImplicitDeny && after.deciding() != before.deciding());
             helps.then_some((step, changed, after.is_allowed()))
         });
-        let (step, changed, allowed) = step?;
+        let Some((step, changed, allowed)) = step else {
+            let why = additions(request, pair, before.deciding())
+                .first()
+                .and_then(|one| out_of_reach(request, one));
+            return why.map(|why| SmallestFix::Withheld(why.into()));
+        };
         changes.extend(step);
         trial = changed;
         if allowed {
@@ -116,6 +126,23 @@ fn denied_on_purpose(pair: &PairTrace) -> String {
     });
     let name = denying.map_or_else(|| "a Deny".into(), StatementTrace::name);
     format!("{name} denies this on purpose, and nothing that allows can outweigh it")
+}
+
+/// Why nobody can make this change, of one that the program or AWS refuses.
+fn out_of_reach(request: &Request<'_>, change: &FixChange) -> Option<&'static str> {
+    let (FixChange::Extend { check, .. } | FixChange::Add { check, .. }) = change else { return None };
+    let resource = request.resource;
+    let of_aws = resource.is_aws_managed() || resource.owner().is_some_and(AccountId::is_of_the_services);
+    match check {
+        CheckType::Resource if of_aws => {
+            Some("this key is AWS's, who alone sets its policy: take a customer managed key for this")
+        }
+        CheckType::ResourceControlPolicy => Some(
+            "a resource control policy can only deny: what lets a request pass is AWS's own `RCPFullAWSAccess`, which \
+             belongs on every level of the organization",
+        ),
+        _ => None,
+    }
 }
 
 /// Leaves out what turns out not to be needed.
@@ -167,7 +194,12 @@ fn request_change(request: &Request<'_>, condition: &ConditionTrace) -> Option<F
         "aws:multifactorauthpresent" | "aws:securetransport" | "sts:externalid" => true,
         // Where it is missing, a service or an endpoint keeps it away.
         "aws:sourceip" => condition.actual != Actual::Missing,
-        "kms:viaservice" => of_key,
+        // No caller sets that: a service does, when it calls on the caller's behalf, which it does with data alone.
+        "kms:viaservice" => {
+            of_key
+                && GrantOperation::from_action(request.action)
+                    .is_some_and(|one| one.takes_encryption_context())
+        }
         key => key.starts_with(CONTEXT_PREFIX) && takes_context,
     };
     let resolved = condition.resolved.as_ref().map(|values| values.iter().flatten().cloned().collect());
@@ -355,7 +387,20 @@ impl<'a> Trial<'a> {
             }
             self.context.set_many("kms:EncryptionContextKeys", names);
         }
+        if lower == "kms:viaservice" {
+            self.come_from(value);
+        }
         Some(())
+    }
+
+    /// The call as a service makes it: the caller's address and network are not there.
+    fn come_from(&mut self, via_service: &str) {
+        let principal = format!("{}.amazonaws.com", via_service.split('.').next().unwrap_or_default());
+        self.context.called_via(&[&principal]);
+        for key in ["aws:SourceIp", "aws:SourceVpce", "aws:SourceVpc", "aws:VpcSourceIp"] {
+            self.context.set_many(key, [""; 0]);
+        }
+        self.vpc_endpoint = None;
     }
 
     fn extend(&mut self, check: CheckType, place: StatementRef, element: &str, pattern: &str) -> Option<()> {

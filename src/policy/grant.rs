@@ -196,6 +196,8 @@ impl GrantConstraint {
 pub struct GrantFacts<'a> {
     /// The grant's id.
     pub id: &'a str,
+    /// The name that it was given.
+    pub name: Option<&'a str>,
     /// Who may use it: an account (its root ARN), user, role, federated user or session.
     pub grantee: &'a PrincipalArn,
     /// The unique id of the grantee when the grant was made; none when it has none.

@@ -35,6 +35,7 @@ mod request;
 mod simulate;
 mod trace;
 mod value;
+mod words;
 
 // The public interface is:
 pub use actions::{needs_key, works_across_accounts};
@@ -53,8 +54,8 @@ pub use grant::{
 };
 pub use json::{Position, Span};
 pub use kind::*;
-pub use principal::PrincipalMatch;
 pub use known::{KMS_ACTIONS, UnknownAction, check_action, check_kms_action};
+pub use principal::PrincipalMatch;
 pub use request::{Layers, NamedPolicy, PrincipalFacts, Request, Resource};
 pub use simulate::{
     SIMULATE_TEXT_BYTES_MAX, SimulateError, Simulation, Simulations, simulate, simulate_text,
@@ -63,3 +64,4 @@ pub use trace::{
     Actual, CheckEffect, CheckTrace, ConditionReason, ConditionTrace, FailedElement, GrantTrace, Listed,
     NearMiss, PairTrace, StatementTrace, Trace, explain,
 };
+pub(crate) use words::quoted;

@@ -421,6 +421,7 @@ fn levels(levels: &[Vec<(String, Policy)>]) -> Vec<Vec<NamedPolicy<'_>>> {
 /// A grant as CreateGrant takes it.
 struct Grant {
     id: String,
+    name: Option<String>,
     grantee: PrincipalArn,
     retiring: Option<PrincipalArn>,
     operations: GrantOperations,
@@ -431,6 +432,7 @@ impl Grant {
     fn facts<'a>(&'a self, resource: &'a Resource) -> GrantFacts<'a> {
         GrantFacts {
             id: &self.id,
+            name: self.name.as_deref(),
             grantee: &self.grantee,
             grantee_id: None,
             retiring: self.retiring.as_ref(),
@@ -468,7 +470,8 @@ fn grants_of(node: &Node, resource: &Resource) -> Outcome<Vec<Grant>> {
         let operations = required(node, "Operations")?;
         let names = strings(operations, "an operation")?;
         let grant = Grant {
-            id: text("GrantId")?.or(text("Name")?).map_or_else(|| format!("grants[{index}]"), Into::into),
+            id: text("GrantId")?.map_or_else(|| format!("grants[{index}]"), Into::into),
+            name: text("Name")?.map(Into::into),
             grantee: principal(required(node, "GranteePrincipal")?)?,
             retiring: present(node, "RetiringPrincipal").map(principal).transpose()?,
             operations: parse_operations(names.iter().map(String::as_str))

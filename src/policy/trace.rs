@@ -69,6 +69,9 @@ pub struct PairTrace {
     pub resource: String,
     /// Whether caller and resource are of different accounts.
     pub cross_account: bool,
+    /// The VPC endpoint that the request comes through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vpc_endpoint: Option<String>,
     /// What was decided.
     pub effect: DecisionEffect,
     /// The check that decided.
@@ -265,6 +268,9 @@ pub enum ConditionReason {
 pub struct GrantTrace {
     /// The grant's id.
     pub id: String,
+    /// The name that it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// How its grantee fits the caller.
     pub grantee_match: GranteeMatch,
     /// Whether it carries the operation.
@@ -331,11 +337,12 @@ pub fn explain(request: &Request<'_>) -> Trace {
         found
     };
     let layers = request.layers;
+    let endpoint = request.context.get("aws:SourceVpce").and_then(|id| id.values().first()).cloned();
     let scp = walk(CheckType::ServiceControlPolicy, &levels(layers.scp), scp_applies(request));
     let rcp = walk(CheckType::ResourceControlPolicy, &levels(layers.rcp), rcp_applies(request));
     let vpc_endpoint = walk(
         CheckType::VpcEndpoint,
-        &[one("VPC endpoint policy", layers.vpc_endpoint)],
+        &[one(endpoint.as_deref().unwrap_or("VPC endpoint policy"), layers.vpc_endpoint)],
         layers.vpc_endpoint.is_some(),
     );
     let resource_name =
@@ -361,6 +368,7 @@ pub fn explain(request: &Request<'_>) -> Trace {
         cross_account: matches!(
             (request.principal.account(), request.resource.owner()), (Some(one), Some(other)) if one != other
         ),
+        vpc_endpoint: endpoint,
         effect: verdict.effect,
         deciding: verdict.check,
         decisive: verdict.decisive,
@@ -500,6 +508,7 @@ fn trace_grants(request: &Request<'_>, action: &str) -> Vec<GrantTrace> {
         let fit = grant::fit(facts, request, operation);
         GrantTrace {
             id: facts.id.into(),
+            name: facts.name.map(Into::into),
             grantee_match: fit.grantee,
             operation_match: fit.operation,
             constraint: fit.constraint,

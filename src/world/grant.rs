@@ -64,6 +64,7 @@ impl Grant {
     pub fn facts(&self) -> GrantFacts<'_> {
         GrantFacts {
             id: self.id.as_str(),
+            name: self.name.as_ref().map(GrantName::as_str),
             grantee: &self.grantee.arn,
             grantee_id: self.grantee.unique_id.as_deref(),
             retiring: self.retiring.as_ref().map(|one| &one.arn),

@@ -40,7 +40,8 @@ fn the_commands_of_the_readme_and_the_docs_are_as_they_are_written() {
     };
     let lessons_pages: Vec<_> = lessons_files.iter().filter(is_page).collect();
     assert_eq!(lessons_pages.len(), 10);
-    let pages = [project.join("README.md"), project.join("docs/tiers.md"), project.join("docs/transit.md")];
+    let pages =
+        ["README.md", "docs/simulate.md", "docs/tiers.md", "docs/transit.md"].map(|page| project.join(page));
     let in_a_shell = |page: &&PathBuf| shell::PAGES.iter().any(|shell| page.ends_with(shell));
     for page in pages.iter().chain(lessons_pages).filter(|page| !in_a_shell(page)) {
         let name = page.file_stem().unwrap().to_str().unwrap();
@@ -59,6 +60,13 @@ fn the_commands_of_the_readme_and_the_docs_are_as_they_are_written() {
             lessons_files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         {
             fs::copy(file, files.join("docs/misunderstandings").join(file.file_name().unwrap())).unwrap();
+        }
+        // A request that a page shows is in a file beside it.
+        let text = fs::read_to_string(page).unwrap();
+        if let Some((request, _)) =
+            text.split_once("```json\n").and_then(|(_, rest)| rest.split_once("```\n"))
+        {
+            fs::write(files.join("request.json"), request).unwrap();
         }
         fs::copy(&model, files.join("model.safetensors")).unwrap();
         fs::copy(&model, left.join("model.safetensors")).unwrap();
