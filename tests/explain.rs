@@ -12,11 +12,12 @@ use keystead::{
     audit::Record,
     keystore::{Keystore, KeystoreError, NewKeystore, Seal, WithoutAsking},
     kms::{
-        About, CallError, Caller, CreateKey, Decrypt, DescribeKey, DisableKey, EnableKeyRotation, Encrypt,
-        Explanation, GenerateDataKey, PutKeyPolicy, Question, ScheduleKeyDeletion,
+        About, CallError, Caller, CreateGrant, CreateKey, Decrypt, DescribeKey, DisableKey,
+        EnableKeyRotation, Encrypt, Explanation, GenerateDataKey, PutKeyPolicy, Question,
+        ScheduleKeyDeletion,
     },
     model::{EncryptionContext, KeyArn, KeyRef},
-    policy::{CheckType, DecisionEffect, FixChange, SmallestFix, simulate},
+    policy::{CheckType, DecisionEffect, FixChange, GrantOperation, SmallestFix, simulate},
     services::s3::{Encryption, ObjectError},
     testing::Lab,
 };
@@ -345,4 +346,27 @@ fn an_alias_is_decided_on_itself_and_not_on_its_key() {
     let effect = |caller| lab.keystore().explain(caller, &question).unwrap().trace.effect;
     assert_eq!(effect(&alias), DecisionEffect::Allowed);
     assert_eq!(effect(&keys), DecisionEffect::ImplicitDeny);
+}
+
+#[test]
+fn a_grant_that_allows_is_known_by_its_name() {
+    let lab = Lab::new().unwrap();
+    let key = lab.key().unwrap();
+    let (bob, carol) = (lab.user("bob", &[]).unwrap(), lab.user("carol", &[]).unwrap());
+    for (grantee, name) in [("bob", Some("nightly")), ("carol", None)] {
+        let grantee = format!("arn:aws:iam::111122223333:user/{grantee}").parse().unwrap();
+        let grant = CreateGrant::new(key.clone(), grantee, [GrantOperation::DescribeKey]);
+        let name = name.map(|name| name.parse().unwrap());
+        lab.kms().create_grant(&lab.admin(), CreateGrant { name, ..grant }).unwrap();
+    }
+    let question = Question::new("kms:DescribeKey", About::Key(key.clone().into()));
+    for (caller, expected) in [(&bob, Some("nightly")), (&carol, None)] {
+        let trace = lab.keystore().explain(caller, &question).unwrap().trace;
+        let grant = trace.pairs[0].grants.iter().find(|grant| grant.applies).unwrap();
+        assert_eq!(grant.name.as_deref(), expected);
+        lab.kms().describe_key(caller, DescribeKey { key_id: key.clone().into() }).unwrap();
+        let record = records(lab.keystore()).into_iter().rev().find(|one| one.event_name == "DescribeKey");
+        let by = fact(&record.unwrap(), "allowedBy").unwrap();
+        assert_eq!(by[0].get("grantName").and_then(Value::as_str), expected, "{by}");
+    }
 }

@@ -425,7 +425,9 @@ fn a_denial_says_which_condition_or_which_statement_it_was() {
         {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:root"}, "Action": "kms:*", "Resource": "*"},
         {"Sid": "Tour", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::111122223333:user/alice"}, "Action": "kms:Encrypt",
          "Resource": "*", "Condition": {"StringEquals": {"kms:EncryptionContext:a": "2"}}},
-        {"Sid": "NoOne", "Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"}
+        {"Sid": "NoOne", "Effect": "Deny", "Principal": "*", "Action": "kms:Decrypt", "Resource": "*"},
+        {"Sid": "NobodyElse", "Effect": "Deny", "Principal": "*", "Action": "kms:DescribeKey", "Resource": "*",
+         "Condition": {"StringNotEquals": {"aws:username": "alice"}}}
     ]}"#;
     let key: KeyRef =
         lab.kms().create_key(&lab.admin(), CreateKey::default().policy(policy)).unwrap().arn.into();
@@ -435,12 +437,16 @@ fn a_denial_says_which_condition_or_which_statement_it_was() {
         denied.explanation(),
         Some(
             "the statement `Tour` of the key policy would allow it, but `kms:EncryptionContext:a` is `1` and StringEquals \
-             wants `2`"
+             wants it to be `2`"
         )
     );
     let sealed = encrypt(&lab, &lab.admin(), &key, b"x").unwrap();
     let denied = decrypt(&lab, &lab.admin(), &sealed.ciphertext_blob, None).unwrap_err();
     let expected = "the statement `NoOne` of the key policy denies it, and no Allow outweighs that";
+    assert_eq!(denied.explanation(), Some(expected));
+    let denied = lab.kms().describe_key(&lab.admin(), DescribeKey { key_id: key }).unwrap_err();
+    let expected = "the statement `NobodyElse` of the key policy denies it, and no Allow outweighs that: StringNotEquals \
+                    wants `aws:username` not to be `alice`, and it is `admin`";
     assert_eq!(denied.explanation(), Some(expected));
 }
 

@@ -121,12 +121,17 @@ pub(super) fn are_alike(one: &str, other: &str) -> bool {
 /// More slips than these are another word. (`Encrypt` and `Decrypt` are two apart: not enough to be taken for each other.)
 const SLIPS_MAX: usize = 2;
 
-/// The name that is spelt most like this one; none when all are other words.
+/// The name that is spelt most like this one; none when all are other words. One that goes on after it comes first.
 fn nearest<'n>(name: &str, names: &[&'n str]) -> Option<&'n str> {
     let name = name.to_ascii_lowercase();
     let slips_max = SLIPS_MAX.min(name.len() / 3);
-    let slips = names.iter().map(|one| (distance(&name, &one.to_ascii_lowercase()), *one));
-    slips.filter(|(slips, _)| *slips <= slips_max).min_by_key(|(slips, _)| *slips).map(|(_, one)| one)
+    let rank = |one: &str| {
+        let one = one.to_ascii_lowercase();
+        let slips = distance(&name, &one);
+        (slips <= slips_max).then_some((!one.starts_with(&name), slips))
+    };
+    let ranked = names.iter().filter_map(|one| Some((rank(one)?, *one)));
+    ranked.min_by_key(|(rank, _)| *rank).map(|(_, one)| one)
 }
 
 /// How many slips make one text of the other: a character more, less or another, or two neighbours that changed places.

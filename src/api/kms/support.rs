@@ -87,6 +87,19 @@ mod tests {
     }
 
     #[test]
+    fn the_document_has_every_error_code() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/compatibility.md");
+        let document = std::fs::read_to_string(path).unwrap();
+        let errors = document.split_once("\n## Errors\n").and_then(|(_, rest)| rest.split_once("\n## "));
+        let (errors, _) = errors.expect("a chapter on errors");
+        let source = include_str!("../../model/error.rs");
+        let codes = source.lines().filter_map(|line| line.trim().strip_prefix("Self::")?.split('"').nth(1));
+        let (written, missing): (Vec<_>, Vec<_>) =
+            codes.partition(|code| errors.contains(&format!("`{code}`")));
+        assert!(written.len() > 60 && missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
     fn the_document_tells_what_is_served() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/compatibility.md");
         let document = std::fs::read_to_string(&path).unwrap();
