@@ -104,7 +104,7 @@ fn of_kms(action: &str, named: Named<'_>) -> Result<Vec<About>, CommandError> {
     // Operations that are not built have no row.
     let on_key = on_key || (pairs.is_empty() && needs_key(action));
     match (named.resource, named.key) {
-        (Some(arn), None) if on(On::RetiringPrincipal) && arn.service() == "iam" => {
+        (Some(arn), None) if on(On::RetiringPrincipal) && ["iam", "sts"].contains(&arn.service()) => {
             Ok(vec![About::Resource(arn.clone())])
         }
         (_, _) if on(On::RetiringPrincipal) => refuse(

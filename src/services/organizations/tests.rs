@@ -406,7 +406,13 @@ fn a_resource_control_policy_keeps_strangers_from_the_accounts_keys() {
     // AWS does not tell a stranger why; the explanation does.
     let denied = org.describe(&stranger, &theirs).unwrap_err();
     assert_eq!(denied.code(), ErrorCode::AccessDenied);
-    assert!(denied.explanation().unwrap().contains("`OursAlone` of the resource control policy `ours-alone on r-ab12`"), "{denied:?}");
+    assert!(
+        denied
+            .explanation()
+            .unwrap()
+            .contains("`OursAlone` of the resource control policy `ours-alone on r-ab12`"),
+        "{denied:?}"
+    );
     // Members and the management account may, and what the management account owns is not fenced.
     assert!(org.describe(&pat, &theirs).is_ok() && org.describe(&admin, &theirs).is_ok());
     assert!(org.describe(&stranger, &ours).is_ok());
