@@ -120,6 +120,10 @@ impl CreatePersonaRole {
              --policy-name {POLICY_NAME}`",
             self.persona
         ));
+        if self.arguments.bucket.is_none() && self.persona.activities(true) != self.persona.activities(false)
+        {
+            output::say("its activities on a bucket are off: they need to know which, by `--bucket`");
+        }
         Ok(())
     }
 }

@@ -114,6 +114,7 @@ impl Door {
         options: &CallOptions,
         done: impl FnOnce(Result<O::Answer, CallError>) + Send + 'static,
     ) {
+        let deciding = self.committer.deciding();
         match self.take_place(caller, operation, options) {
             Err(error) => done(Err(error)),
             Ok((mut head, decided)) => {
@@ -123,8 +124,8 @@ impl Door {
                 };
                 let entry = Entry { records: decided.records, changes };
                 head.push(entry, Some(Box::new(move |durable| done(durable.and(outcome)))));
-                drop(head);
-                self.committer.wake();
+                self.committer.release(head);
+                drop(deciding);
             }
         }
     }
@@ -223,25 +224,20 @@ impl Door {
     fn tick(&self) -> Result<(Arc<World>, u64), CallError> {
         let mut head = self.committer.lock();
         head.check()?;
-        let worked = self.tick_head(&mut head)?;
+        self.tick_head(&mut head)?;
         let snapshot = (Arc::clone(head.world()), head.version());
-        drop(head);
-        if worked {
-            self.committer.wake();
-        }
+        self.committer.release(head);
         Ok(snapshot)
     }
 
-    fn tick_head(&self, head: &mut Head) -> Result<bool, CallError> {
-        let mut worked = false;
+    fn tick_head(&self, head: &mut Head) -> Result<(), CallError> {
         loop {
             let now = self.now(head.world());
             let mut random = self.random();
             let Some(entry) = tick::next(head.world(), now, &self.secrets.materials, random.as_mut())? else {
-                return Ok(worked);
+                return Ok(());
             };
             head.push(entry, None);
-            worked = true;
         }
     }
 
@@ -270,8 +266,7 @@ impl Door {
         let (arn, entry) =
             which.create(head.world(), now, &self.secrets.materials, self.random().as_mut())?;
         head.push(entry, None);
-        drop(head);
-        self.committer.wake();
+        self.committer.release(head);
         Ok(arn)
     }
 
@@ -281,8 +276,7 @@ impl Door {
         let mut head = self.committer.lock();
         head.check()?;
         head.push(Entry::default(), Some(Box::new(move |result| drop(waiter.send(result)))));
-        drop(head);
-        self.committer.wake();
+        self.committer.release(head);
         durable.recv().unwrap_or_else(|_| Err(CallError::internal(STOPPED)))?;
         Ok(self.committer.lock().durable())
     }

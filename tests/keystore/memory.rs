@@ -1,4 +1,5 @@
-//! What is left in memory when a keystore has been used and dropped: no key at all.
+//! What is left in memory when a keystore has been used and dropped: no key at all. And what a core dump of a process at
+//! work would hold: none of the keys that it keeps.
 //!
 //! A child process makes and uses a keystore, drops everything, and then looks for the keys in its own memory through
 //! `/proc/self/mem`. It is told what to look for only after that, and only masked, so that it does not find the question.
@@ -32,6 +33,7 @@ use keystead::{
 use crate::place::{Place, await_line, child, childs_directory, make_key, new_keystore, say};
 
 const NAME: &str = "memory::when_all_is_dropped_no_key_is_left_in_memory";
+const NAME_AT_WORK: &str = "memory::a_core_of_a_process_at_work_would_hold_none_of_its_keys";
 /// What the child never holds in clear, it holds with every byte turned by this.
 const MASK: u8 = 0x5c;
 
@@ -89,14 +91,37 @@ fn when_all_is_dropped_no_key_is_left_in_memory() {
         ("the artifact's data key", artifact_key),
     ];
     wanted.extend(root_keys(&place));
-    assert!(count(&mut child, &patterned(CONTROL)) > 0, "the scanner finds a secret that is alive");
+    assert!(count(&mut child, &patterned(CONTROL)).in_memory > 0, "the scanner finds a secret that is alive");
     let found: Vec<(&str, usize)> =
-        wanted.iter().map(|(what, bytes)| (*what, count(&mut child, bytes))).collect();
-    let artifact = count(&mut child, &patterned(ARTIFACT));
+        wanted.iter().map(|(what, bytes)| (*what, count(&mut child, bytes).in_memory)).collect();
+    let artifact = count(&mut child, &patterned(ARTIFACT)).in_memory;
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
     let left: Vec<_> = found.iter().filter(|(_, times)| *times > 0).collect();
     assert!(left.is_empty(), "left in memory: {left:?}; the artifact's plaintext {artifact} times");
+}
+
+/// A core holds the memory that the kernel does not leave out (`MADV_DONTDUMP`, `dd` in proc(5)). What AWS-LC keeps for
+/// itself, such as the log's signing key, is not ours to place (docs/reliability.md, "Limits"). The command makes no core
+/// at all: `endpoint::life` looks at that.
+#[test]
+fn a_core_of_a_process_at_work_would_hold_none_of_its_keys() {
+    if let Some(directory) = childs_directory() {
+        return be_the_child_at_work(&directory);
+    }
+    let place = Place::new();
+    let mut child = child(NAME_AT_WORK, &place.directory()).spawn().unwrap();
+    await_line(&mut child, "@done");
+    let mut wanted = root_keys(&place);
+    wanted.retain(|(what, _)| *what != "the log's signing key");
+    wanted.push(("a secret of the program's", patterned(CONTROL).to_vec()));
+    let found: Vec<(&str, Count)> =
+        wanted.iter().map(|(what, bytes)| (*what, count(&mut child, bytes))).collect();
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    let alive = |name: &str| found.iter().any(|(what, count)| *what == name && count.in_memory > 0);
+    assert!(alive("the wrapping key") && alive("a secret of the program's"), "{found:?}");
+    assert!(found.iter().all(|(_, count)| count.in_core == 0), "{found:?}");
 }
 
 /// The key of the one AES-GCM call behind a ciphertext blob, as `kms/blob.rs` describes it.
@@ -155,21 +180,55 @@ fn root_keys(place: &Place) -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// How often the child finds these bytes in its memory.
-fn count(child: &mut Child, bytes: &[u8]) -> usize {
+/// How often something stands in memory, and in that part of it that a core dump holds.
+#[derive(Debug, Clone, Copy)]
+struct Count {
+    in_memory: usize,
+    in_core: usize,
+}
+
+/// How often the child finds these bytes.
+fn count(child: &mut Child, bytes: &[u8]) -> Count {
     writeln!(child.stdin.as_mut().unwrap(), "{}", masked(bytes)).unwrap();
-    await_line(child, "@count ").parse().unwrap()
+    let line = await_line(child, "@count ");
+    let (in_memory, in_core) = line.split_once(' ').unwrap();
+    Count { in_memory: in_memory.parse().unwrap(), in_core: in_core.parse().unwrap() }
 }
 
 fn be_the_child(directory: &Path) {
     use_a_keystore(directory);
     let control = secret_key(CONTROL);
     say("@done");
+    answer_questions();
+    assert_eq!(control.expose_secret()[0], pattern(CONTROL, 0));
+}
+
+fn be_the_child_at_work(directory: &Path) {
+    let seal = Seal::KeyFile(directory.with_extension("key"));
+    drop(Keystore::create(directory, new_keystore(), seal, "the child").unwrap());
+    let keystore = Keystore::open(directory, &mut WithoutAsking, "the child").unwrap();
+    let key = make_key(&keystore, None);
+    let generate = GenerateDataKey {
+        key_id: key.into(),
+        length: DataKeyLength::Aes256,
+        encryption_context: EncryptionContext::default(),
+    };
+    let data_key = keystore.kms().generate_data_key(&keystore.administrator(), generate).unwrap();
+    let control = secret_key(CONTROL);
+    say("@done ");
+    answer_questions();
+    assert_eq!(control.expose_secret()[0], pattern(CONTROL, 0));
+    drop((data_key, keystore));
+}
+
+/// Looks for what is asked for until nothing more is.
+fn answer_questions() {
     for line in std::io::stdin().lock().lines() {
         let wanted = hex::decode(line.unwrap()).unwrap();
-        say(&format!("@count {}", times_in_memory(&wanted)));
+        let (in_memory, in_core) =
+            (times_in(&writable_regions(), &wanted), times_in(&regions_of_a_core(), &wanted));
+        say(&format!("@count {in_memory} {in_core}"));
     }
-    assert_eq!(control.expose_secret()[0], pattern(CONTROL, 0));
 }
 
 /// Does with a keystore what is done with one, and drops it; twice, as one that was made and as one that was there.
@@ -262,12 +321,12 @@ impl Keyring for Overheard<'_> {
     }
 }
 
-/// How often the bytes whose masked form this is stand in this process's writable memory.
-fn times_in_memory(wanted: &[u8]) -> usize {
+/// How often the bytes whose masked form this is stand in these regions of this process's memory.
+fn times_in(regions: &[(u64, u64)], wanted: &[u8]) -> usize {
     const CHUNK: usize = 1 << 20;
     let mut memory = File::open("/proc/self/mem").unwrap();
     let mut times = 0;
-    for (start, end) in writable_regions() {
+    for &(start, end) in regions {
         let mut at = start;
         while at < end {
             // One buffer for each chunk would leave copies of what was scanned all over the heap.
@@ -277,7 +336,7 @@ fn times_in_memory(wanted: &[u8]) -> usize {
             if memory.read_exact(&mut chunk).is_err() {
                 break;
             }
-            times += times_in(&chunk, wanted);
+            times += times_in_chunk(&chunk, wanted);
             chunk.fill(0);
             if length < CHUNK {
                 break;
@@ -288,7 +347,7 @@ fn times_in_memory(wanted: &[u8]) -> usize {
     times
 }
 
-fn times_in(chunk: &[u8], wanted: &[u8]) -> usize {
+fn times_in_chunk(chunk: &[u8], wanted: &[u8]) -> usize {
     let (first, last) = (wanted[0] ^ MASK, wanted[wanted.len() - 1] ^ MASK);
     let mut times = 0;
     let ends = &chunk[(wanted.len() - 1).min(chunk.len())..];
@@ -302,12 +361,28 @@ fn times_in(chunk: &[u8], wanted: &[u8]) -> usize {
 }
 
 fn writable_regions() -> Vec<(u64, u64)> {
-    let maps = fs::read_to_string("/proc/self/maps").unwrap();
-    let regions = maps.lines().filter_map(|line| {
-        let (range, rest) = line.split_once(' ')?;
-        let (start, end) = range.split_once('-')?;
-        let number = |digits| u64::from_str_radix(digits, 16).ok();
-        rest.starts_with("rw").then_some((number(start)?, number(end)?))
-    });
-    regions.collect()
+    fs::read_to_string("/proc/self/maps").unwrap().lines().filter_map(writable_region).collect()
+}
+
+/// The writable regions that the kernel does not leave out of core dumps.
+fn regions_of_a_core() -> Vec<(u64, u64)> {
+    let smaps = fs::read_to_string("/proc/self/smaps").unwrap();
+    let mut regions = Vec::new();
+    let mut open = None;
+    for line in smaps.lines() {
+        match line.strip_prefix("VmFlags:") {
+            Some(flags) if !flags.split(' ').any(|flag| flag == "dd") => regions.extend(open.take()),
+            Some(_) => open = None,
+            None => open = writable_region(line).or(open),
+        }
+    }
+    regions
+}
+
+/// What a line of `/proc/self/maps` is about, when that can be written.
+fn writable_region(line: &str) -> Option<(u64, u64)> {
+    let (range, rest) = line.split_once(' ')?;
+    let (start, end) = range.split_once('-')?;
+    let number = |digits| u64::from_str_radix(digits, 16).ok();
+    rest.starts_with("rw").then_some((number(start)?, number(end)?))
 }
