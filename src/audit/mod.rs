@@ -71,6 +71,8 @@ pub use frame::RECORD_BYTES_MAX;
 pub use log::{AuditLog, LogError, LogOptions, SEGMENT_BYTES_MAX};
 pub use merkle::{Frontier, Hash, LogPosition, leaf_hash};
 pub use prove::{prove_consistency, prove_inclusion};
+#[cfg(test)]
+pub(crate) use record::tests::sample as sample_record;
 pub use record::{
     Attributes, EVENT_VERSION, EventType, IdentityType, Record, ResourceEntry, SessionContext, SessionIssuer,
     TlsDetails, UserIdentity, error_code,

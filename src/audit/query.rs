@@ -235,7 +235,8 @@ fn principals(record: &Record) -> impl Iterator<Item = String> {
         let account = arn.split(':').nth(4)?;
         Some(format!("arn:aws:iam::{account}:role/{role}"))
     });
-    arns.chain(of_session).collect::<Vec<_>>().into_iter()
+    // Somebody with a web identity is found by who vouches for them.
+    arns.chain(of_session).chain(identity.identity_provider.clone()).collect::<Vec<_>>().into_iter()
 }
 
 /// What of an ARN comes after the account, such as `user/alice`; the whole when it is no ARN.

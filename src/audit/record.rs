@@ -187,9 +187,12 @@ pub struct UserIdentity {
     /// The access key that signed the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access_key_id: Option<String>,
-    /// A user's name.
+    /// A user's name; for a web identity, whom the provider's token is about (`sub`).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_name: Option<String>,
+    /// Who vouches for a web identity: the provider's ARN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity_provider: Option<String>,
     /// The session, when temporary credentials were used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session_context: Option<SessionContext>,
@@ -199,6 +202,19 @@ pub struct UserIdentity {
 }
 
 impl UserIdentity {
+    /// Somebody for whom an identity provider vouches, as CloudTrail names them: `PROVIDER:AUDIENCE:SUBJECT`.
+    #[must_use]
+    pub fn web_identity(account: AccountId, provider: &str, audience: &str, subject: &str) -> Self {
+        Self {
+            identity_type: Some(IdentityType::WebIdentityUser),
+            principal_id: Some(format!("{provider}:{audience}:{subject}")),
+            account_id: Some(account),
+            user_name: Some(subject.into()),
+            identity_provider: Some(provider.into()),
+            ..Self::default()
+        }
+    }
+
     /// The identity under which the service acts by itself on something of this account's.
     #[must_use]
     pub fn aws_internal(account: AccountId) -> Self {

@@ -13,7 +13,7 @@ use super::{
     secrets::{Credentials, SecretOf},
 };
 use crate::{
-    audit::ResourceEntry,
+    audit::{ResourceEntry, UserIdentity},
     crypto::random::Random,
     iam::{AccessKeyId, Identity, MfaDevice, MfaSerial, Role, Session},
     model::{
@@ -60,6 +60,8 @@ pub struct Call<'a> {
     pub(super) resources: Vec<ResourceEntry>,
     /// Sees every decision of the call.
     pub(super) witness: Witness,
+    /// Who calls, when the operation finds out itself: from an identity provider's token that is good.
+    pub(super) vouched: Option<UserIdentity>,
     /// What a call that is only asked about is supposed to bring along.
     pub(super) supposed: Option<&'a Supposed>,
 }
@@ -105,6 +107,11 @@ impl Call<'_> {
     /// Randomness for this call.
     pub(crate) fn random(&mut self) -> &mut dyn Random {
         self.random
+    }
+
+    /// Notes for the record who calls, when that stands in a token that was verified.
+    pub(crate) fn vouch(&mut self, identity: UserIdentity) {
+        self.vouched = Some(identity);
     }
 
     /// The user or role that calls; none for a root user or a service.

@@ -199,6 +199,7 @@ impl Door {
             asked: RefCell::default(),
             resources: Vec::new(),
             witness: Witness::new(true),
+            vouched: None,
             supposed: Some(&question.supposed),
         };
         let note = question.ask(&mut call)?;
@@ -377,17 +378,21 @@ impl Door {
             asked: RefCell::default(),
             resources: Vec::new(),
             witness: Witness::new(self.watcher.get().is_some()),
+            vouched: None,
             supposed: None,
         };
         let within_reach = authenticated.check_reach(O::EVENT_SOURCE, O::NAME);
         let mut outcome = within_reach.and_then(|()| run(operation, &mut call, options));
         let (resources, witness) = (std::mem::take(&mut call.resources), std::mem::take(&mut call.witness));
+        let vouched = call.vouched.take();
         // What a service does with its own keys is in no customer's log. A customer who tries to is in it.
         if caller.account().is_of_the_services() {
             return Decided { outcome, records: Vec::new(), explanation: None };
         }
         let finish = || {
-            let record = self.record(world, caller, Some(&authenticated), operation, now, random.as_mut())?;
+            let mut record =
+                self.record(world, caller, Some(&authenticated), operation, now, random.as_mut())?;
+            record.user_identity = vouched.unwrap_or(record.user_identity);
             let explanation = explanation::<O>(&mut outcome, &witness, now, random.as_mut())?;
             let mut records = finished(record, &outcome, resources, caller, random.as_mut());
             note_decision(&mut records, &outcome, explanation.as_ref(), &witness);

@@ -91,3 +91,4 @@ pub(crate) use operation::actions;
 pub(crate) use principals::{bind, shown};
 pub(crate) use secrets::{SecretOf, Secrets};
 pub(crate) use service_keys::ServiceKey;
+pub(crate) use user_identity::identity_in;

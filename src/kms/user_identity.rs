@@ -4,8 +4,14 @@ use super::{Caller, Principal, authentication::Authenticated};
 use crate::{
     audit::{Attributes, IdentityType, SessionContext, SessionIssuer, UserIdentity},
     iam::Identity,
-    model::{PrincipalArn, PrincipalKind},
+    model::{PrincipalArn, PrincipalKind, Timestamp},
+    world::World,
 };
+
+/// Who acts without a call, as a record says it, by what the world knows of them.
+pub(crate) fn identity_in(world: &World, caller: &Caller, now: Timestamp) -> UserIdentity {
+    user_identity(caller, Authenticated::look_up(world, caller, now).ok().as_ref())
+}
 
 /// Who called, as the record says it; with what the look-up found, when it found somebody.
 pub(super) fn user_identity(caller: &Caller, found: Option<&Authenticated>) -> UserIdentity {
@@ -34,6 +40,7 @@ pub(super) fn user_identity(caller: &Caller, found: Option<&Authenticated>) -> U
         account_id: Some(arn.account().clone()),
         access_key_id: caller.access_key().map(ToString::to_string),
         user_name: (arn.kind() == PrincipalKind::User).then(|| arn.name().to_owned()),
+        identity_provider: None,
         session_context: found.and_then(session_context),
         invoked_by: caller.via().map(|service| service.principal().into()),
     }

@@ -489,6 +489,19 @@ fn an_identity_providers_word_opens_a_role_while_it_is_good() {
     let two = json!({"https://aws.amazon.com/tags": {"principal_tags": {"team": ["ml", "red"]}}});
     assert_eq!(refused(claims(two)), ErrorCode::IdpRejectedClaim);
     assert_eq!(code(assume(Provider::new().token(claims(json!({}))))), ErrorCode::InvalidIdentityToken);
+    // The records name whom a good token is about, of a denial too, and nobody where the token is not believed.
+    let records = scene.lab.keystore().audit_tail(&admin, 99).unwrap();
+    let by_anybody = records.iter().filter(|one| one.event_name == "AssumeRoleWithWebIdentity");
+    let named: Vec<_> =
+        by_anybody.map(|one| (one.user_identity.user_name.as_deref(), one.succeeded())).collect();
+    assert_eq!(named[..3], [(Some("runner-7"), true), (Some("runner-7"), true), (Some("runner-8"), false)]);
+    assert!(named[3..].iter().all(|one| *one == (None, false)), "{named:?}");
+    let first = records.iter().find(|one| one.event_name == "AssumeRoleWithWebIdentity").unwrap();
+    let identity = serde_json::to_value(&first.user_identity).unwrap();
+    let expected = json!({"type": "WebIdentityUser", "principalId": format!("{provider}:keystead:runner-7"),
+        "accountId": "111122223333", "userName": "runner-7", "identityProvider": provider});
+    assert_eq!(identity, expected);
+
     // With a token one can do nothing else.
     assert_eq!(scene.list(&anybody), Err(DENIED));
     assert_eq!(scene.describe(&anybody), Err(DENIED));

@@ -18,6 +18,7 @@ use super::{
     session_policies,
 };
 use crate::{
+    audit::UserIdentity,
     crypto::jwt,
     iam::{OidcProviderArn, OidcUrl, OpenIdConnectProvider, RoleSessionName, SourceIdentity},
     kms::{Call, CallError, Outcome},
@@ -80,6 +81,7 @@ impl Answer for AssumedRoleWithWebIdentity {
 impl AssumeRoleWithWebIdentity {
     fn act(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
         let subject = Subject::of_token(call, &self.web_identity_token, self.role_arn.account())?;
+        call.vouch(subject.identity());
         let facts = PrincipalFacts::federated(subject.provider.to_string());
         let role = find_role::<Self>(call, &self.role_arn, Some(&facts)).map_err(unnamed)?;
         let fill = |context: &mut ConditionContext| {
@@ -164,6 +166,12 @@ impl Subject {
             transitive_tag_keys,
             source_identity,
         })
+    }
+
+    /// Who calls, for the record: of a denial too.
+    fn identity(&self) -> UserIdentity {
+        let provider = self.provider.to_string();
+        UserIdentity::web_identity(self.provider.account().clone(), &provider, &self.audience, &self.subject)
     }
 
     fn fill(&self, context: &mut ConditionContext) {
