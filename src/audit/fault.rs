@@ -43,12 +43,14 @@ pub enum LogFault {
         found: u64,
     },
     /// A frame's checksum does not fit, or a frame is none.
-    #[error("segment `{segment}` is damaged at byte {offset}: {what}")]
+    #[error("segment `{segment}` is damaged at byte {offset}{}: {what}", in_words(*.record))]
     Damaged {
         /// The segment's name.
         segment: String,
         /// Where in the file.
         offset: u64,
+        /// The record that should stand there, as far as it is known; a checkpoint before it may be what is damaged.
+        record: Option<u64>,
         /// What was found.
         what: &'static str,
     },
@@ -129,6 +131,10 @@ pub enum LogFault {
     /// The operating system failed.
     #[error("the audit log cannot be read")]
     Io(#[from] io::Error),
+}
+
+fn in_words(record: Option<u64>) -> String {
+    record.map_or_else(String::new, |number| format!(", in record {number} or the checkpoint before it"))
 }
 
 impl LogFault {

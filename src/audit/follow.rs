@@ -92,7 +92,7 @@ impl Bookmark {
                 Ok(Some(frame)) => frame,
                 Err(FrameFault::Io(error)) => return Err(error.into()),
                 Err(FrameFault::Invalid(what)) if !newest => {
-                    return Err(LogFault::Damaged { segment: name.into(), offset, what });
+                    return Err(LogFault::Damaged { segment: name.into(), offset, record: Some(next), what });
                 }
                 Err(FrameFault::Incomplete) if !newest => {
                     return Err(LogFault::CutOff { segment: name.into(), offset });

@@ -353,6 +353,7 @@ fn check_torn(
         return Err(LogFault::Damaged {
             segment: last.name.clone(),
             offset: last.complete_bytes + torn.bytes - unfinished.len() as u64,
+            record: None,
             what: "the last checkpoint is not the one that was written",
         });
     }

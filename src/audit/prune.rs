@@ -105,5 +105,5 @@ pub fn first_kept(directory: &dyn LogDirectory) -> Result<u64, LogFault> {
 }
 
 fn damaged(name: &str, what: &'static str) -> LogFault {
-    LogFault::Damaged { segment: name.into(), offset: 0, what }
+    LogFault::Damaged { segment: name.into(), offset: 0, record: None, what }
 }

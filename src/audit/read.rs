@@ -53,6 +53,7 @@ impl Location {
             _ => Err(LogFault::Damaged {
                 segment: name,
                 offset: self.offset,
+                record: Some(sequence),
                 what: "the record that was looked for does not stand here",
             }),
         }

@@ -46,6 +46,7 @@ pub(super) fn names(directory: &dyn LogDirectory) -> Result<Vec<String>, LogFaul
         Some(stranger) => Err(LogFault::Damaged {
             segment: stranger.clone(),
             offset: 0,
+            record: None,
             what: "no segment has a name like this",
         }),
     }
@@ -138,7 +139,7 @@ pub(super) struct SegmentReader<'d> {
 impl<'d> SegmentReader<'d> {
     /// Opens a segment and reads its header. `newest`: no other follows it, so its end may be torn.
     pub(super) fn open(directory: &'d dyn LogDirectory, name: &str, newest: bool) -> Result<Self, LogFault> {
-        let damaged = |what| LogFault::Damaged { segment: name.to_owned(), offset: 0, what };
+        let damaged = |what| LogFault::Damaged { segment: name.to_owned(), offset: 0, record: None, what };
         let (length, reader) = directory.read(name)?;
         let mut frames = FrameReader::new(reader, length);
         let frame = match frames.next_frame() {
@@ -210,7 +211,8 @@ impl<'d> SegmentReader<'d> {
                 FrameKind::Checkpoint => self.batch.take_checkpoint(frame.payload, offset),
                 FrameKind::Header => Err("a header stands in the middle"),
             };
-            taken.map_err(|what| LogFault::Damaged { segment: self.name.clone(), offset, what })?;
+            let record = Some(self.next_sequence);
+            taken.map_err(|what| LogFault::Damaged { segment: self.name.clone(), offset, record, what })?;
             if sequence != self.next_sequence {
                 return Err(self.gap(self.next_sequence, sequence));
             }
@@ -230,13 +232,14 @@ impl<'d> SegmentReader<'d> {
     /// The frames ended badly, in a way that a crash may have left or not.
     fn end(&mut self, fault: FrameFault) -> Result<(), LogFault> {
         let (segment, fault_at) = (self.name.clone(), self.frames.offset());
+        let record = Some(self.next_sequence);
         match fault {
             FrameFault::Io(error) => return Err(error.into()),
             FrameFault::Incomplete if !self.newest => {
                 return Err(LogFault::CutOff { segment, offset: fault_at });
             }
             FrameFault::Invalid(what) if !self.newest => {
-                return Err(LogFault::Damaged { segment, offset: fault_at, what });
+                return Err(LogFault::Damaged { segment, offset: fault_at, record, what });
             }
             FrameFault::Incomplete | FrameFault::Invalid(_) => {}
         }
@@ -244,7 +247,8 @@ impl<'d> SegmentReader<'d> {
         let bytes = read_range(reader, self.complete, self.length)?;
         let extent = tail::Extent { start: self.complete, fault_at, before: self.batch.first };
         let judged = tail::judge(&extent, &bytes, &fault);
-        self.tail = Some(judged.map_err(|what| LogFault::Damaged { segment, offset: fault_at, what })?);
+        let damaged = |what| LogFault::Damaged { segment, offset: fault_at, record, what };
+        self.tail = Some(judged.map_err(damaged)?);
         Ok(())
     }
 

@@ -46,7 +46,11 @@ fn an_edited_record_is_found_with_and_without_its_checksum() {
         bytes[at] ^= 1;
         fs::write(&path, &bytes).unwrap();
         let fault = place.verify(None).unwrap_err();
-        assert!(matches!(fault, LogFault::Damaged { .. }), "{fault}");
+        let LogFault::Damaged { record: Some(number), .. } = fault else { panic!("{fault}") };
+        assert!(
+            fault.to_string().contains(&format!(", in record {number} or the checkpoint before it: ")),
+            "{fault}"
+        );
         assert_eq!(fault.finding(), Finding::Edit);
         assert!(place.records().is_err());
 
