@@ -51,16 +51,21 @@ impl CertificateSerial {
 impl FromStr for CertificateSerial {
     type Err = ParseError;
 
+    /// Takes it as other programs print it too: in capitals, and with colons between the bytes (`openssl x509`).
     fn from_str(text: &str) -> Result<Self, ParseError> {
-        let digits = text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        let first = text.bytes().next().is_some_and(|b| (b'4'..=b'7').contains(&b));
-        if digits && first && text.len() == 2 * SERIAL_BYTES {
-            Ok(Self(text.into()))
-        } else {
-            Err(ParseError::new(format!(
-                "`{text}` is not a serial number: it has 32 hexadecimal digits and begins with 4 to 7"
-            )))
+        let wrong = |why: String| Err(ParseError::new(format!("`{text}` is not a serial number: {why}")));
+        let pairs = text.split(':').all(|pair| pair.len() == 2) && text.contains(':');
+        let digits = if pairs { text.replace(':', "") } else { text.to_owned() }.to_ascii_lowercase();
+        if let Some(other) = digits.chars().find(|c| !c.is_ascii_hexdigit()) {
+            return wrong(format!("`{}` is no hexadecimal digit", other.escape_debug()));
         }
+        if digits.len() != 2 * SERIAL_BYTES {
+            return wrong(format!("it has {} digits, and one of this keystore has 32", digits.len()));
+        }
+        if !digits.starts_with(['4', '5', '6', '7']) {
+            return wrong("those of this keystore begin with 4 to 7".into());
+        }
+        Ok(Self(digits))
     }
 }
 
@@ -275,6 +280,11 @@ mod tests {
             let serial = CertificateSerial::from_random(bytes);
             assert_eq!(serial.as_str().parse::<CertificateSerial>().unwrap(), serial);
             assert_eq!(CertificateSerial::from_bytes(&serial.to_bytes()).unwrap(), serial);
+            // As `openssl x509` prints it: `-serial` in capitals, `-text` with colons.
+            let capitals = serial.as_str().to_ascii_uppercase();
+            assert_eq!(capitals.parse::<CertificateSerial>().unwrap(), serial);
+            let pairs: Vec<String> = serial.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+            assert_eq!(pairs.join(":").parse::<CertificateSerial>().unwrap(), serial);
         }
         for bad in ["", "4", &"0".repeat(32), &"8".repeat(32), &"4".repeat(33), &"4G".repeat(16)] {
             assert!(bad.parse::<CertificateSerial>().is_err(), "{bad}");
