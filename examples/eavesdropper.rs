@@ -64,7 +64,7 @@ fn run(arguments: &Eavesdropper) -> Result<(), Box<dyn Error>> {
                 record.facts.iter().for_each(|(name, value)| println!("{:25}{name}: {value}", ""));
             }
             match find(said, arguments.canary.as_bytes()) {
-                Some(at) => println!("  the canary is there, at {at}"),
+                Some(at) => println!("  the canary is there, at {at:06x}"),
                 None => println!("  no canary"),
             }
             hexadecimal(said.get(..SHOWN_BYTES).unwrap_or(said), 0)

@@ -25,6 +25,7 @@ use std::{
 
 use clap::Parser;
 use keystead::{
+    lab::in_transit::MODEL,
     model::PrincipalArn,
     transit::{
         Bounded, Callers, Client, Duplex, Identity, Limits, Now, Options, Server, TransitError, Trust,
@@ -42,9 +43,9 @@ struct Node {
     /// The address of a node, in the order of their ranks; once for each
     #[arg(long, value_name = "ADDRESS", required = true)]
     node: Vec<SocketAddr>,
-    /// The model whose gradients are summed up
-    #[arg(long, value_name = "FILE", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/model/tiny-mlp.safetensors"))]
-    model: PathBuf,
+    /// The model whose gradients are summed up [default: the small one that comes with keystead]
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
     /// The certificate of the authority that is trusted
     #[arg(long, value_name = "FILE", required_unless_present = "plaintext")]
     ca: Option<PathBuf>,
@@ -63,9 +64,12 @@ struct Node {
 }
 
 type Stream = Box<dyn Duplex + Send>;
+type Failure = Box<dyn Error + Send + Sync>;
 
 /// How long to wait for the others to start.
-const START: Duration = Duration::from_secs(10);
+const START: Duration = Duration::from_secs(60);
+/// How long to wait before looking again.
+const PAUSE: Duration = Duration::from_millis(20);
 
 fn main() -> ExitCode {
     match Node::parse().run() {
@@ -78,12 +82,12 @@ fn main() -> ExitCode {
 }
 
 impl Node {
-    fn run(&self) -> Result<(), Box<dyn Error>> {
+    fn run(&self) -> Result<(), Failure> {
         let nodes = self.node.len();
         let (Some(own), true) = (self.node.get(self.rank), nodes > 1) else {
             return Err(format!("there are {nodes} nodes, and this is none of two or more").into());
         };
-        let bytes = fs::read(&self.model)?;
+        let bytes = self.model.as_ref().map_or_else(|| Ok(MODEL.to_vec()), fs::read)?;
         let mut gradients = gradients(&bytes, self.rank)?;
         let listener = TcpListener::bind(own)?;
         println!("ready: {}", listener.local_addr()?);
@@ -96,15 +100,25 @@ impl Node {
     }
 
     /// The streams to the next node and from the one before.
-    fn ring(&self, listener: &TcpListener) -> Result<(Stream, Stream), Box<dyn Error>> {
-        let limits = Limits::default();
-        let next = self.node.get((self.rank + 1) % self.node.len()).ok_or("there is no next node")?;
+    fn ring(&self, listener: &TcpListener) -> Result<(Stream, Stream), Failure> {
+        let (limits, nodes) = (Limits::default(), self.node.len());
+        let (after, before) = ((self.rank + 1) % nodes, (self.rank + nodes - 1) % nodes);
+        let next = self.node.get(after).ok_or("there is no next node")?;
+        let patience = START.as_secs();
+        println!(
+            "waits up to {patience} s for node {after} to listen at {next}, and for node {before} to call"
+        );
         // Both handshakes at once: each node is client and server, and nobody waits for a neighbour who waits.
         thread::scope(|scope| {
-            let called = scope.spawn(|| self.accept(listener.accept()?.0, &limits));
-            let next = self.connect(connect_when_ready(*next)?, &limits)?;
-            let previous = called.join().map_err(|_| "accepting failed")??;
-            Ok((next, previous))
+            let called = scope.spawn(|| -> Result<Stream, Failure> {
+                let missing = || format!("node {before} has not called within {patience} s");
+                Ok(self.accept(accept_in_time(listener)?.ok_or_else(missing)?, &limits)?)
+            });
+            let connected =
+                connect_when_ready(*next).map_err(|error| format!("node {after} at {next}: {error}"));
+            let next = connected.map(|socket| self.connect(socket, &limits));
+            let previous = called.join().map_err(|_| "accepting failed")?;
+            Ok((next??, previous?))
         })
     }
 
@@ -144,7 +158,7 @@ impl Node {
 
 /// Each node would compute these from its share of the data. Here they are those of weight decay, a little stronger on
 /// each node, so that everybody can check the sum.
-fn gradients(model: &[u8], rank: usize) -> Result<Vec<f32>, Box<dyn Error>> {
+fn gradients(model: &[u8], rank: usize) -> Result<Vec<f32>, Failure> {
     let model = SafeTensors::deserialize(model)?;
     let mut names = model.names();
     names.sort_unstable();
@@ -211,12 +225,29 @@ fn exchange(
     })
 }
 
+/// The first caller; none when nobody calls in time.
+fn accept_in_time(listener: &TcpListener) -> io::Result<Option<TcpStream>> {
+    listener.set_nonblocking(true)?;
+    let begun = Instant::now();
+    while begun.elapsed() < START {
+        match listener.accept() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(PAUSE),
+            accepted => {
+                let (socket, _) = accepted?;
+                socket.set_nonblocking(false)?;
+                return Ok(Some(socket));
+            }
+        }
+    }
+    Ok(None)
+}
+
 fn connect_when_ready(node: SocketAddr) -> io::Result<TcpStream> {
     let begun = Instant::now();
     loop {
         match TcpStream::connect(node) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && begun.elapsed() < START => {
-                thread::sleep(Duration::from_millis(20));
+                thread::sleep(PAUSE);
             }
             other => return other,
         }

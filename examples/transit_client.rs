@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! keystead encrypt model.safetensors --key alias/models --as user/alice
-//! cargo run --example transit_client -- 127.0.0.1:7443 model.safetensors.sealed --tensor output.bias \
+//! cargo run --example transit_client -- localhost:7443 model.safetensors.sealed --tensor output.bias \
 //!     --ca ca.pem --crl crl.pem --identity alice
 //! ```
 
@@ -10,7 +10,8 @@
 
 use std::{
     fs::File,
-    net::{SocketAddr, TcpStream},
+    io,
+    net::{IpAddr, TcpStream},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -18,16 +19,16 @@ use std::{
 use clap::Parser;
 use keystead::{
     model::Days,
-    services::inference::{InferenceError, Wish, ask},
+    services::inference::{InferenceError, Wish, ask, one_line},
     transit::{Bounded, Client as Tls, Duplex, Identity, Limits, Now, Options, Trust},
 };
 
 /// Ask a server for tensors of a sealed model
 #[derive(Debug, Parser)]
 pub(crate) struct Client {
-    /// The server's address
-    #[arg(value_name = "ADDRESS")]
-    server: SocketAddr,
+    /// The server: an address or a name, with its port
+    #[arg(value_name = "HOST:PORT")]
+    server: String,
     /// The sealed model
     #[arg(value_name = "FILE")]
     model: PathBuf,
@@ -37,9 +38,9 @@ pub(crate) struct Client {
     /// What the model is asked
     #[arg(long, value_name = "TEXT", default_value = "")]
     prompt: String,
-    /// The name that the server's certificate must have
-    #[arg(long, value_name = "NAME", default_value = "localhost")]
-    host: String,
+    /// The name that the server's certificate must have [default: the HOST that is called; of an address localhost]
+    #[arg(long, value_name = "NAME")]
+    host: Option<String>,
     /// The certificate of the authority that is trusted: `keystead tls ca`
     #[arg(long, value_name = "FILE", required_unless_present = "plaintext")]
     ca: Option<PathBuf>,
@@ -62,7 +63,7 @@ fn main() -> ExitCode {
     match Client::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {}", error.to_string().escape_debug());
+            eprintln!("error: {}", one_line(&error.to_string()));
             ExitCode::FAILURE
         }
     }
@@ -71,36 +72,55 @@ fn main() -> ExitCode {
 impl Client {
     /// Asks, and says what came.
     pub(crate) fn run(&self) -> Result<(), InferenceError> {
-        let mut model = File::open(&self.model)?;
+        let mut model = File::open(&self.model).map_err(|error| about(&self.model.display(), &error))?;
         let bytes = model.metadata()?.len();
         let wish = Wish {
             tensors: self.tensor.clone(),
             prompt: self.prompt.clone(),
             principal: self.plaintext.clone(),
         };
-        let mut stream = self.connect()?;
-        for tensor in ask(stream.as_mut(), &wish, &mut model, bytes)? {
-            let (name, dtype) = (tensor.name.escape_debug(), tensor.dtype.escape_debug());
+        let (mut stream, agreed) = self.connect()?;
+        let answered = ask(stream.as_mut(), &wish, &mut model, bytes);
+        // In TLS 1.3 a client has all it needs before the server has judged its certificate: only an answer tells that the
+        // two have come together.
+        if !matches!(answered, Err(InferenceError::Transit(_))) {
+            println!("{agreed}");
+        }
+        for tensor in answered? {
+            let (name, dtype) = (one_line(&tensor.name), one_line(&tensor.dtype));
             println!("{name} {dtype} {:?}: {} bytes", tensor.shape, tensor.bytes.len());
         }
         Ok(())
     }
 
-    fn connect(&self) -> Result<Box<dyn Duplex>, InferenceError> {
-        let (socket, limits) = (TcpStream::connect(self.server)?, Limits::default());
+    /// The stream, and what the two sides agreed on.
+    fn connect(&self) -> Result<(Box<dyn Duplex>, String), InferenceError> {
+        let limits = Limits::default();
+        let socket = || TcpStream::connect(&self.server).map_err(|error| about(&self.server, &error));
         let (Some(ca), Some(crl), None) = (&self.ca, &self.crl, &self.plaintext) else {
-            return Ok(Box::new(Bounded::new(socket, &limits)));
+            return Ok((Box::new(Bounded::new(socket()?, &limits)), "no TLS".into()));
         };
         let trust = Trust::read(ca, crl)?;
         let identity = self.identity.as_deref().map(read_identity).transpose()?;
         let ahead = Days::new(self.days_ahead);
         let now = Now::new(move || Now::system().now().plus(ahead));
         let tls = Tls::new(identity.as_ref(), &trust, now, &Options::default())?;
-        let stream = tls.connect(socket, &self.host, &limits)?;
+        let stream = tls.connect(socket()?, self.host(), &limits)?;
         let agreed = tls.negotiated(&stream.conn)?;
-        println!("{} {} {}", agreed.version, agreed.cipher_suite, agreed.group.unwrap_or_default());
-        Ok(Box::new(stream))
+        let group = agreed.group.unwrap_or_default();
+        Ok((Box::new(stream), format!("{} {} {group}", agreed.version, agreed.cipher_suite)))
     }
+
+    fn host(&self) -> &str {
+        let called = self.server.rsplit_once(':').map_or(self.server.as_str(), |(host, _)| host);
+        let is_address = called.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        self.host.as_deref().unwrap_or(if is_address { "localhost" } else { called })
+    }
+}
+
+/// An error that says which file or address it is about.
+fn about(what: &dyn std::fmt::Display, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("`{what}`: {error}"))
 }
 
 fn read_identity(out: &Path) -> Result<Identity, InferenceError> {

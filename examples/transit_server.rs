@@ -24,7 +24,7 @@ use keystead::{
     keystore::{Keystore, WithoutAsking},
     model::CertificateNames,
     services::{
-        inference::{InferenceError, Served},
+        inference::{InferenceError, Served, one_line},
         tls::{KeptServer, Mutual, SERVER_CERTIFICATE_DAYS},
     },
     transit::{Bounded, Limits, Now, Options, Versions, serve},
@@ -89,7 +89,7 @@ impl Server {
                 Ok((who, served)) => {
                     println!("served {who}: {} ({} bytes)", served.tensors.join(" "), served.bytes)
                 }
-                Err(error) => println!("refused {}", error.to_string().escape_debug()),
+                Err(error) => println!("refused {}", one_line(&error.to_string())),
             }
         })?;
         Ok(())

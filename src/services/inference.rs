@@ -257,6 +257,13 @@ fn refuse(stream: &mut dyn Duplex, refusal: Refusal) -> Result<Served, Inference
     Err(InferenceError::Refused(refusal))
 }
 
+/// What a peer said, as one line that does not drive the terminal it is shown on.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect()
+}
+
 /// A tensor that was asked for.
 pub struct Tensor {
     /// Its name.
@@ -374,6 +381,12 @@ mod tests {
         let artifacts = lab.keystore().artifacts(&lab.admin());
         artifacts.seal(lab.key().unwrap().into(), source, target, EncryptionContext::new()).unwrap();
         sealed
+    }
+
+    #[test]
+    fn what_a_peer_said_stays_on_its_line() {
+        assert_eq!(one_line("it's `a`"), "it's `a`");
+        assert_eq!(one_line("a\n\u{1b}[31mb"), "a\\n\\u{1b}[31mb");
     }
 
     #[test]

@@ -67,6 +67,9 @@ pub enum TransitError {
     /// The peer announces more than is taken at once.
     #[error("the peer sends {0} bytes at once, and {1} are the most that is taken")]
     FrameTooLong(u64, usize),
+    /// The peer speaks TLS where none is spoken.
+    #[error("the peer speaks TLS, and this side does not")]
+    SpeaksTls,
     /// As many peers as may be are connected already.
     #[error("{0} peers are connected already, which is as many as may be")]
     TooManyPeers(usize),
@@ -110,6 +113,7 @@ impl TransitError {
             Self::CutOff => "CutOff",
             Self::TimedOut => "TimedOut",
             Self::FrameTooLong(..) => "FrameTooLong",
+            Self::SpeaksTls => "SpeaksTls",
             Self::TooManyPeers(_) => "TooManyPeers",
             Self::NotPem(_) => "NotPem",
             Self::Making(_) => "Making",

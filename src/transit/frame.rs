@@ -26,7 +26,12 @@ pub fn write_frame(stream: &mut (impl Write + ?Sized), payload: &[u8]) -> io::Re
 pub fn read_frame(stream: &mut (impl Read + ?Sized), max: usize) -> Result<Vec<u8>, TransitError> {
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
+    let is_tls = matches!(length, [20..=23, 3, 0..=4, _]);
     let length = u32::from_be_bytes(length) as usize;
+    if length > max && is_tls {
+        // The beginning of a record (RFC 8446, section 5.1): an alert, most often.
+        return Err(TransitError::SpeaksTls);
+    }
     if length > max {
         return Err(TransitError::FrameTooLong(length as u64, max));
     }
@@ -49,6 +54,8 @@ mod tests {
         assert_eq!(read_frame(&mut sent.as_slice(), 7).unwrap(), b"weights");
         let refused = read_frame(&mut sent.as_slice(), 6);
         assert!(matches!(refused, Err(TransitError::FrameTooLong(7, 6))), "{refused:?}");
+        let alert = read_frame(&mut &[21, 3, 3, 0, 2, 2, 70][..], 1 << 20);
+        assert!(matches!(alert, Err(TransitError::SpeaksTls)), "{alert:?}");
         for end in 0..sent.len() {
             let cut = read_frame(&mut &sent[..end], 7);
             assert!(matches!(cut, Err(TransitError::CutOff)), "{cut:?}");

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{Read, Write},
+    io::{self, Read, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
 };
@@ -47,7 +47,7 @@ pub fn write_private_key(path: &Path, key: &SecretBytes) -> Result<(), TransitEr
 ///
 /// When the file cannot be read, holds something else, or others than its owner may read it.
 pub fn read_private_key(path: &Path) -> Result<SecretBytes, TransitError> {
-    let file = File::open(path)?;
+    let file = open(path)?;
     let mode = file.metadata()?.mode();
     if mode & 0o077 != 0 {
         let why = format!("`{}` has mode {:03o}; a private key's must be 600", path.display(), mode & 0o777);
@@ -67,7 +67,7 @@ pub fn read_private_key(path: &Path) -> Result<SecretBytes, TransitError> {
 ///
 /// When the file cannot be read or holds none.
 pub fn read_certificates(path: &Path) -> Result<Vec<Vec<u8>>, TransitError> {
-    let text = read(File::open(path)?)?;
+    let text = read(open(path)?)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
     let found = found.map_err(|_| not_one(path, "certificate"))?;
     if found.is_empty() {
@@ -82,9 +82,16 @@ pub fn read_certificates(path: &Path) -> Result<Vec<Vec<u8>>, TransitError> {
 ///
 /// When the file cannot be read or holds none.
 pub fn read_revocation_list(path: &Path) -> Result<Vec<u8>, TransitError> {
-    let text = read(File::open(path)?)?;
+    let text = read(open(path)?)?;
     let list = CertificateRevocationListDer::from_pem_slice(&text);
     Ok(list.map_err(|_| not_one(path, "revocation list"))?.to_vec())
+}
+
+/// Opens a file; the error says which one it was.
+fn open(path: &Path) -> Result<File, TransitError> {
+    File::open(path).map_err(|error| {
+        TransitError::Io(io::Error::new(error.kind(), format!("`{}`: {error}", path.display())))
+    })
 }
 
 fn read(file: File) -> Result<Zeroizing<Vec<u8>>, TransitError> {

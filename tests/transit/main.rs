@@ -10,6 +10,7 @@
 
 mod bounds;
 mod demo;
+mod documented;
 mod eavesdropped;
 mod failures;
 mod nodes;

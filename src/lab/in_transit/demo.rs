@@ -109,6 +109,8 @@ pub fn run(launcher: &Launcher, out: &mut dyn Write) -> Result<Summary, DemoErro
     let server = plain_server.next_outcome()?;
     steps.push(step("plaintext: replayed", "the tensor", &again));
     print::replayed(out, &server)?;
+    print::steps(out, &steps)?;
+    let in_plaintext = steps.len();
     drop(plain_server);
 
     print::announce(out, 2, "Over TLS 1.3, both sides with a certificate", print::TLS)?;
@@ -118,6 +120,7 @@ pub fn run(launcher: &Launcher, out: &mut dyn Write) -> Result<Summary, DemoErro
     steps.push(step("TLS: the tensor", "not found", seen(tls.tensor)));
     steps.push(step("TLS: alice's name", "not found", seen(tls.alice)));
     print::overheard_tls(out, &tls)?;
+    print::steps(out, steps.get(in_plaintext..).unwrap_or_default())?;
 
     print::announce(out, 3, "What the eavesdropper has", print::SIDE_BY_SIDE)?;
     print::side_by_side(out, &plain, &tls)?;

@@ -4,9 +4,11 @@ use std::io::{self, Write};
 
 use super::{
     demo::{Costs, Overheard, Summary},
+    measure::Handshakes,
     trials::{Outcome, Trial},
 };
 use crate::lab::{
+    demo::StepResult,
     demo::style::{BAD, GOOD, INDENT, REFUSAL, TEXT_WIDTH, TITLE},
     table::{grouped, table, wrap},
     wiretap::look::{entropy, hexadecimal, records},
@@ -17,11 +19,15 @@ pub(super) const PLAINTEXT: &str = "A client hands a sealed model with a prompt 
 pub(super) const TLS: &str = "The same two programs. The client's certificate names alice, so that the server need not \
     take her word for it; the server's names localhost.";
 pub(super) const SIDE_BY_SIDE: &str = "The sealed model is safe on either wire: it was encrypted before it left. What was \
-    asked and what was answered is as safe as the wire is.";
+    asked and what was answered is as safe as the wire is. Where something was found is told by the direction and the offset, \
+    as above. Noise has 8 bits of entropy a byte, English text about 4: what went in plaintext comes near to noise, since most \
+    of it is the sealed model and the tensor's numbers, and for the prompt in it that is no help.";
 pub(super) const FAILURES: &str = "Each is really tried against the same server. What either side calls it; in lower \
     case, the alert that it was sent.";
+/// Above what had to come out some way in a conversation.
+const OUTCOMES: &str = "What had to come of it:";
 pub(super) const COSTS: &str = "Measured now, over loopback, where nothing but the processor is in the way; its time is \
-    that of both sides. On a network that is slower than this, encryption costs its processor time and no throughput.";
+    that of both sides. Percentages are of the first line. On a network that is slower than this, encryption costs its processor time and no throughput.";
 
 /// How many lines of bytes are shown.
 const HEX_LINES: usize = 4;
@@ -45,12 +51,26 @@ pub(super) fn announce(out: &mut dyn Write, number: usize, title: &str, words: &
     writeln!(out)
 }
 
-/// The lines of bytes around a place.
-fn excerpt(out: &mut dyn Write, bytes: &[u8], at: usize) -> io::Result<()> {
-    let from = at / 16 * 16;
+/// The lines of bytes from a place on.
+fn excerpt(out: &mut dyn Write, bytes: &[u8], from: usize) -> io::Result<()> {
     let part = bytes.get(from..).unwrap_or_default();
     let part = part.get(..HEX_LINES * 16).unwrap_or(part);
-    hexadecimal(part, from).iter().try_for_each(|line| writeln!(out, "  {line}"))
+    hexadecimal(part, from).iter().try_for_each(|line| writeln!(out, "{INDENT}{line}"))
+}
+
+/// The line in which a place is, of lines that are counted from the beginning.
+fn line_of(at: usize) -> usize {
+    at / 16 * 16
+}
+
+/// What had to come out some way, ticked off.
+pub(super) fn steps(out: &mut dyn Write, steps: &[StepResult]) -> io::Result<()> {
+    writeln!(out, "\n{INDENT}{OUTCOMES}")?;
+    for step in steps {
+        let (style, mark) = if step.as_expected { (GOOD, "✓") } else { (BAD, "✗ wrong:") };
+        writeln!(out, "{INDENT}{style}{mark}{style:#} {}: {}", step.step, step.happened)?;
+    }
+    Ok(())
 }
 
 pub(super) fn overheard_plain(out: &mut dyn Write, heard: &Overheard, canary: &str) -> io::Result<()> {
@@ -58,10 +78,10 @@ pub(super) fn overheard_plain(out: &mut dyn Write, heard: &Overheard, canary: &s
         return writeln!(out, "{INDENT}{BAD}✗ the canary was not found{BAD:#}");
     };
     writeln!(out, "{INDENT}{REFUSAL}client → server, with the canary {canary}{REFUSAL:#}")?;
-    excerpt(out, &heard.conversation.to_server, at)?;
+    excerpt(out, &heard.conversation.to_server, line_of(at))?;
     if let Some(at) = heard.tensor {
         writeln!(out, "{INDENT}{REFUSAL}server → client, where the tensor's weights begin{REFUSAL:#}")?;
-        excerpt(out, &heard.conversation.to_client, at)?;
+        excerpt(out, &heard.conversation.to_client, line_of(at))?;
     }
     Ok(())
 }
@@ -85,7 +105,7 @@ pub(super) fn overheard_tls(out: &mut dyn Write, heard: &Overheard) -> io::Resul
         let records = records(said);
         writeln!(out, "{INDENT}{GOOD}{direction}{GOOD:#}")?;
         for record in records.iter().take(RECORDS_SHOWN) {
-            writeln!(out, "{INDENT}{:06x} {:>6} bytes  {}", record.at, record.bytes, record.name)?;
+            writeln!(out, "{INDENT}{:06x}  {:>5} bytes  {}", record.at, record.bytes, record.name)?;
             for (name, value) in &record.facts {
                 let lines = wrap(&format!("{name}: {value}"), TEXT_WIDTH - 21);
                 lines.iter().try_for_each(|line| writeln!(out, "{INDENT}{:21}{line}", ""))?;
@@ -96,7 +116,7 @@ pub(super) fn overheard_tls(out: &mut dyn Write, heard: &Overheard) -> io::Resul
             writeln!(out, "{INDENT}{:21}and {more} more, encrypted", "")?;
         }
         if let Some(record) = records.iter().filter(|one| one.is_encrypted).max_by_key(|one| one.bytes) {
-            writeln!(out, "{INDENT}{:21}the longest, as it begins:", "")?;
+            writeln!(out, "{INDENT}the longest record, from its first byte on:")?;
             excerpt(out, said, record.at)?;
         }
     }
@@ -104,9 +124,11 @@ pub(super) fn overheard_tls(out: &mut dyn Write, heard: &Overheard) -> io::Resul
 }
 
 pub(super) fn side_by_side(out: &mut dyn Write, plain: &Overheard, tls: &Overheard) -> io::Result<()> {
-    let found = |at: Option<usize>| {
-        at.map_or("not found".to_owned(), |at| format!("found, at byte {}", grouped(at as u64)))
+    let found = |direction: &'static str, at: Option<usize>| {
+        at.map_or("not found".to_owned(), |at| format!("{direction} {at:06x}"))
     };
+    let to_server = |at: Option<usize>| found("client → server", at);
+    let to_client = |at: Option<usize>| found("server → client", at);
     let bits = |heard: &Overheard| {
         let conversation = &heard.conversation;
         format!("{:.2} and {:.2}", entropy(&conversation.to_server), entropy(&conversation.to_client))
@@ -120,9 +142,9 @@ pub(super) fn side_by_side(out: &mut dyn Write, plain: &Overheard, tls: &Overhea
     let cells = |name: &str, of: &dyn Fn(&Overheard) -> String| vec![name.to_owned(), of(plain), of(tls)];
     let rows = [
         cells("bytes there and back", &said),
-        cells("the prompt's canary", &|heard| found(heard.canary)),
-        cells("the tensor's 4,096 bytes", &|heard| found(heard.tensor)),
-        cells("who it was for: user/alice", &|heard| found(heard.alice)),
+        cells("the prompt's canary", &|heard| to_server(heard.canary)),
+        cells("the tensor's 4,096 bytes", &|heard| to_client(heard.tensor)),
+        cells("who it was for: user/alice", &|heard| to_server(heard.alice)),
         cells("entropy, bits a byte", &bits),
     ];
     let heading = ["", "plaintext", "TLS 1.3"].map(str::to_owned);
@@ -147,30 +169,33 @@ pub(super) fn costs(out: &mut dyn Write, costs: &Costs) -> io::Result<()> {
             vec![
                 wire.name().into(),
                 format!("{:.2} GB/s", measured.gb_per_second),
-                format!("{:.0} %", 100.0 * measured.gb_per_second / plain.gb_per_second),
+                percent(measured.gb_per_second, plain.gb_per_second),
                 format!("{:.2} s", measured.cpu_seconds_per_gb),
-                format!("× {:.1}", measured.cpu_seconds_per_gb / plain.cpu_seconds_per_gb),
+                percent(measured.cpu_seconds_per_gb, plain.cpu_seconds_per_gb),
             ]
         })
         .collect();
-    let heading = ["", "throughput", "", "CPU per GB", ""].map(str::to_owned);
-    let lines = table(&[25, 11, 6, 11, 7], &heading, &rows);
+    let heading = ["", "throughput", "of plain", "CPU per GB", "of plain"].map(str::to_owned);
+    let lines = table(&[25, 11, 8, 11, 8], &heading, &rows);
     lines.lines().try_for_each(|line| writeln!(out, "{INDENT}{line}"))?;
     writeln!(out)?;
-    let millis = |took: std::time::Duration| format!("{:.2} ms", took.as_secs_f64() * 1e3);
-    let heading = ["handshake", "half take at most", "a second", ""].map(str::to_owned);
-    let row = |name: &str, measured: &super::measure::Handshakes| {
-        let share = costs.whole.median.as_secs_f64() / measured.median.as_secs_f64();
+    let heading = ["handshake", "a second", "of whole", "median time", "of whole"].map(str::to_owned);
+    let row = |name: &str, measured: &Handshakes| {
         vec![
             name.into(),
-            millis(measured.median),
             format!("{:.0}", measured.per_second),
-            format!("× {share:.1}"),
+            percent(measured.per_second, costs.whole.per_second),
+            format!("{:.2} ms", measured.median.as_secs_f64() * 1e3),
+            percent(measured.median.as_secs_f64(), costs.whole.median.as_secs_f64()),
         ]
     };
     let rows = [row("whole, both certificates", &costs.whole), row("resumed", &costs.resumed)];
-    let lines = table(&[25, 18, 11, 7], &heading, &rows);
+    let lines = table(&[25, 11, 8, 11, 8], &heading, &rows);
     lines.lines().try_for_each(|line| writeln!(out, "{INDENT}{line}"))
+}
+
+fn percent(part: f64, whole: f64) -> String {
+    format!("{:.0} %", 100.0 * part / whole)
 }
 
 pub(super) fn summary(out: &mut dyn Write, summary: &Summary) -> io::Result<()> {
