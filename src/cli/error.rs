@@ -236,7 +236,8 @@ impl From<KeystoreError> for CommandError {
                 fault.finding().into()
             }
             KeystoreError::ForeignCheckpoint => Exit::BadSignature,
-            KeystoreError::NotCosigned => Exit::Unwitnessed,
+            KeystoreError::NotCosigned(_) => Exit::Unwitnessed,
+            KeystoreError::NotCovered { .. } => Exit::Usage,
             _ => Exit::Failed,
         };
         let hints = error.hints();

@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 use crate::{
-    audit,
+    audit::{self, LogFault},
     crypto::{password::PasswordCostError, random::RandomError},
     kms::CallError,
     model::{AccountId, ParseError},
@@ -97,9 +97,31 @@ pub enum KeystoreError {
     /// A checkpoint is not this log's.
     #[error("the checkpoint is not signed by this keystore's log, or is none")]
     ForeignCheckpoint,
-    /// No witness has signed a checkpoint.
-    #[error("no witness that the keystore knows has signed this checkpoint and not a newer one")]
-    NotCosigned,
+    /// No witness of these names has signed a checkpoint.
+    #[error("{}", not_cosigned(.0))]
+    NotCosigned(Vec<String>),
+    /// A witness has signed a newer checkpoint than this one.
+    #[error(
+        "this checkpoint is of {size} records, and `{witness}` has signed a newer one, of {last} records"
+    )]
+    CosignedBefore {
+        /// The witness's name.
+        witness: String,
+        /// How many records the checkpoint covers.
+        size: u64,
+        /// How many the one covers that the witness has signed last.
+        last: u64,
+    },
+    /// A checkpoint was made before the record that is to be proved.
+    #[error(
+        "this checkpoint covers the {size} records before number {size}, and the event is number {record}"
+    )]
+    NotCovered {
+        /// The record's number.
+        record: u64,
+        /// How many records the checkpoint covers.
+        size: u64,
+    },
     /// The log's index.
     #[error(transparent)]
     Index(#[from] audit::index::IndexError),
@@ -117,6 +139,16 @@ pub enum KeystoreError {
     /// A call that is part of making the keystore failed.
     #[error(transparent)]
     Call(#[from] CallError),
+}
+
+fn not_cosigned(witnesses: &[String]) -> String {
+    match witnesses {
+        [] => "this log has no witness yet".into(),
+        [one] => format!("the checkpoint does not bear the signature of `{one}`, this log's witness"),
+        more => {
+            format!("the checkpoint bears the signature of none of this log's witnesses: {}", more.join(", "))
+        }
+    }
 }
 
 impl KeystoreError {
@@ -184,6 +216,22 @@ impl KeystoreError {
                         .into(),
                 ];
             }
+            Self::Audit(audit::LogError::Fault(LogFault::Unwitnessed { .. })) => {
+                return vec![
+                    "the log itself may be whole: have the witness sign what `keystead audit prove-growth` prints".into(),
+                    "then take its signature in with `keystead audit witness import FILE`".into(),
+                ];
+            }
+            Self::NotCosigned(witnesses) if witnesses.is_empty() => {
+                "name one with `keystead audit witness add KEY`".into()
+            }
+            Self::NotCosigned(_) => {
+                "put the line that the witness answered at the checkpoint's end, as it is: `cat checkpoint signature`".into()
+            }
+            Self::NotCovered { .. } => "take a newer checkpoint, and have it signed, before you prove the event".into(),
+            Self::ForeignCheckpoint => {
+                "the file must be what `keystead audit checkpoint` printed, with signatures added below at most".into()
+            }
             Self::Storage(_) | Self::Damaged(_) | Self::Audit(_) => {
                 "nothing was changed; restore the whole directory from a backup".into()
             }
@@ -202,8 +250,8 @@ impl From<RowError> for KeystoreError {
     }
 }
 
-impl From<audit::LogFault> for KeystoreError {
-    fn from(fault: audit::LogFault) -> Self {
+impl From<LogFault> for KeystoreError {
+    fn from(fault: LogFault) -> Self {
         Self::Audit(fault.into())
     }
 }

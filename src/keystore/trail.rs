@@ -11,6 +11,7 @@ use crate::{
         checkpoint::Checkpoint,
         cosignature::Witness,
         directory::{DiskDirectory, LogDirectory},
+        index::Found,
         note::VerifierKey,
         prune::{self, Prune},
         read,
@@ -61,6 +62,15 @@ impl Keystore {
     ///
     /// When the caller may not look up events, or the log cannot be read.
     pub fn audit_tail(&self, caller: &Caller, count: usize) -> Result<Vec<Record>, KeystoreError> {
+        Ok(self.audit_last(caller, count)?.into_iter().map(|found| found.record).collect())
+    }
+
+    /// The same, with their numbers in the log.
+    ///
+    /// # Errors
+    ///
+    /// As [`Keystore::audit_tail`].
+    pub fn audit_last(&self, caller: &Caller, count: usize) -> Result<Vec<Found>, KeystoreError> {
         let until = self.door.settle()?.size;
         self.cloudtrail().permit_all(caller)?;
         // Of a log with several accounts' records more must be read than are wanted; how many more shows as one goes.
@@ -135,21 +145,49 @@ impl Keystore {
     ///
     /// When the caller may not look events up, there is no such record, or the log cannot be read.
     pub fn audit_prove(&self, caller: &Caller, event: &str) -> Result<InclusionProof, KeystoreError> {
+        self.prove(caller, event, None)
+    }
+
+    /// The same against an earlier checkpoint of this log, which others may have signed: the newest one is of this very
+    /// call, so no witness can have seen it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Keystore::audit_prove`]; also when the checkpoint is not this log's or does not cover the record.
+    pub fn audit_prove_in(
+        &self,
+        caller: &Caller,
+        event: &str,
+        checkpoint: &str,
+    ) -> Result<InclusionProof, KeystoreError> {
+        self.prove(caller, event, Some(checkpoint))
+    }
+
+    fn prove(
+        &self,
+        caller: &Caller,
+        event: &str,
+        checkpoint: Option<&str>,
+    ) -> Result<InclusionProof, KeystoreError> {
         let (found, _) = self.cloudtrail().event(caller, event)?;
-        let checkpoint = self.audit_checkpoint()?;
+        let checkpoint = checkpoint.map_or_else(|| self.audit_checkpoint(), |note| Ok(note.to_owned()))?;
         let position = self.open_checkpoint(&checkpoint)?;
+        if found.sequence >= position.size {
+            return Err(KeystoreError::NotCovered { record: found.sequence, size: position.size });
+        }
         let path = audit::prove_inclusion(self.log.directory(), found.sequence, &position)?;
         let stored = self.log.stored(found.sequence)?;
         Ok(InclusionProof { record: stored.bytes, index: found.sequence, path, checkpoint })
     }
 
-    /// Proves that the log has only grown since an older checkpoint of it.
+    /// Proves that the log has only grown since an older checkpoint of it; without one, since it was empty, which is what
+    /// a witness is asked with that has seen nothing of it.
     ///
     /// # Errors
     ///
     /// When the checkpoint is not this log's, or the log cannot be read.
-    pub fn audit_prove_growth(&self, older: &str) -> Result<GrowthProof, KeystoreError> {
-        let old = self.open_checkpoint(older)?.size;
+    pub fn audit_prove_growth(&self, older: Option<&str>) -> Result<GrowthProof, KeystoreError> {
+        let old = older.map_or(Ok(0), |note| self.open_checkpoint(note).map(|position| position.size))?;
         let checkpoint = self.audit_checkpoint()?;
         let position = self.open_checkpoint(&checkpoint)?;
         let path = audit::prove_consistency(self.log.directory(), old, &position)?;
@@ -219,17 +257,25 @@ impl Keystore {
         let position = self.open_checkpoint(note)?;
         self.door.settle()?;
         audit::verify(self.log.directory(), &self.identity.log_public_key, Some(position))?;
-        let mut signed = Vec::new();
-        for known in self.witnesses()? {
-            let newer = known.vouched.is_none_or(|(old, _)| position.size >= old.size);
-            if newer && known.witness.verify(note).is_ok() {
-                let key = known.witness.to_string();
-                let put = PutWitness { key, required: None, cosigned: Some(note.into()) };
-                self.door.call(caller, &put)?;
-                signed.push(known.witness);
+        let (mut signed, known) = (Vec::new(), self.witnesses()?);
+        let names = known.iter().map(|one| one.witness.name().to_owned()).collect();
+        for known in known {
+            if known.witness.verify(note).is_err() {
+                continue;
             }
+            if let Some((last, _)) = known.vouched.filter(|(last, _)| position.size < last.size) {
+                return Err(KeystoreError::CosignedBefore {
+                    witness: known.witness.name().into(),
+                    size: position.size,
+                    last: last.size,
+                });
+            }
+            let key = known.witness.to_string();
+            let put = PutWitness { key, required: None, cosigned: Some(note.into()) };
+            self.door.call(caller, &put)?;
+            signed.push(known.witness);
         }
-        if signed.is_empty() { Err(KeystoreError::NotCosigned) } else { Ok(signed) }
+        if signed.is_empty() { Err(KeystoreError::NotCosigned(names)) } else { Ok(signed) }
     }
 
     /// Where the log's segments are; none when the keystore lives in memory.
@@ -247,7 +293,7 @@ fn records_of(
     directory: &dyn LogDirectory,
     account: &AccountId,
     numbers: Range<u64>,
-) -> Result<Vec<Record>, KeystoreError> {
+) -> Result<Vec<Found>, KeystoreError> {
     let mut records = Vec::new();
     for stored in read::records(directory, numbers.start)? {
         let stored = stored?;
@@ -256,7 +302,7 @@ fn records_of(
         }
         let record = stored.parse()?;
         if record.recipient_account_id == *account {
-            records.push(record);
+            records.push(Found { sequence: stored.sequence, record });
         }
     }
     Ok(records)

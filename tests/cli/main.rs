@@ -7,6 +7,7 @@ mod limits;
 mod mishaps;
 mod shell;
 mod tls;
+mod witness;
 
 use std::{
     fs,

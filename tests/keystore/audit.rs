@@ -1,7 +1,7 @@
 //! The audit log of a keystore on disk: checkpoints kept elsewhere, proofs, witnesses, pruning.
 
 use keystead::{
-    audit::{Finding, LogError, cosignature::Witness, tlog_proof::InclusionProof},
+    audit::{Finding, LogError, LogPosition, cosignature::Witness, tlog_proof::InclusionProof},
     crypto::signature::SigningKey,
     keystore::{Keystore, KeystoreError},
     model::Timestamp,
@@ -38,7 +38,7 @@ fn a_checkpoint_kept_elsewhere_is_recognised_and_another_logs_is_not() {
     assert!(verified.records > 2 && verified.first_kept == 0);
     let foreign = other.keystore().audit_verify_against(Some(&kept));
     assert!(matches!(foreign, Err(KeystoreError::ForeignCheckpoint)));
-    let grown = lab.keystore().audit_prove_growth(&kept).unwrap();
+    let grown = lab.keystore().audit_prove_growth(Some(&kept)).unwrap();
     let key = lab.keystore().audit_key().unwrap();
     let old = keystead::audit::checkpoint::Checkpoint::open(&kept, &key).unwrap().position;
     assert!(grown.verify(&old, &key).is_ok());
@@ -56,6 +56,31 @@ fn a_record_is_proved_with_the_public_key_alone_and_to_those_who_may_see_it() {
     assert!(lab.keystore().audit_prove(&lab.admin(), "9999").is_err());
 }
 
+/// The newest checkpoint is of the call that proves, so no witness has signed it.
+#[test]
+fn a_record_is_proved_against_a_checkpoint_that_a_witness_has_signed() {
+    let lab = Lab::new().unwrap();
+    let (keystore, admin, key) = (lab.keystore(), lab.admin(), lab.keystore().audit_key().unwrap());
+    let first = keystore.audit_prove_growth(None).unwrap();
+    assert_eq!((first.old, first.path.len()), (0, 0));
+    let note = cosigned(keystore, 5);
+    let size = first.verify(&LogPosition::empty(), &key).unwrap().size;
+    lab.key().unwrap();
+    let proof = keystore.audit_prove_in(&admin, "1", &note).unwrap();
+    assert_eq!(proof.verify(&key).unwrap().size, size);
+    assert!(witness(5).1.verify(&proof.checkpoint).is_ok());
+    let newest = keystore.audit_prove(&admin, "1").unwrap();
+    assert!(newest.verify(&key).is_ok() && witness(5).1.verify(&newest.checkpoint).is_err());
+    // What came after the checkpoint is not in it, and another log's proves nothing here.
+    let later = keystore.audit_prove_in(&admin, &size.to_string(), &note);
+    assert!(matches!(later, Err(KeystoreError::NotCovered { .. })), "{later:?}");
+    let foreign = Lab::new().unwrap().keystore().audit_checkpoint().unwrap();
+    let refused = keystore.audit_prove_in(&admin, "1", &foreign);
+    assert!(matches!(refused, Err(KeystoreError::ForeignCheckpoint)));
+    let bob = lab.user("bob", &["kms:*"]).unwrap();
+    assert!(keystore.audit_prove_in(&bob, "1", &note).is_err(), "bob may not look events up");
+}
+
 #[test]
 fn a_required_witness_must_have_signed_and_what_it_signed_must_hold() {
     let lab = Lab::new().unwrap();
@@ -66,9 +91,9 @@ fn a_required_witness_must_have_signed_and_what_it_signed_must_hold() {
     assert_eq!(finding(keystore.audit_verify()), Finding::Unwitnessed);
     // Somebody else's signature under the witness's name, and none at all.
     let forged = keystore.take_cosigned(&admin, &cosigned(keystore, 6));
-    assert!(matches!(forged, Err(KeystoreError::NotCosigned)));
+    assert!(matches!(&forged, Err(KeystoreError::NotCosigned(known)) if *known == ["witness.example/one"]));
     let bare = keystore.audit_checkpoint().unwrap();
-    assert!(matches!(keystore.take_cosigned(&admin, &bare), Err(KeystoreError::NotCosigned)));
+    assert!(matches!(keystore.take_cosigned(&admin, &bare), Err(KeystoreError::NotCosigned(_))));
     assert_eq!(finding(keystore.audit_verify()), Finding::Unwitnessed);
     assert!(keystore.take_cosigned(&bob, &cosigned(keystore, 5)).is_err());
 
@@ -79,7 +104,8 @@ fn a_required_witness_must_have_signed_and_what_it_signed_must_hold() {
     assert!(keystore.audit_verify().is_ok());
     let size = |keystore: &Keystore| keystore.witnesses().unwrap()[0].vouched.unwrap().0.size;
     let before = size(keystore);
-    assert!(keystore.take_cosigned(&admin, &older).is_err(), "a newer one is known");
+    let refused = keystore.take_cosigned(&admin, &older);
+    assert!(matches!(refused, Err(KeystoreError::CosignedBefore { .. })), "a newer one is known");
     assert_eq!(size(keystore), before);
 }
 

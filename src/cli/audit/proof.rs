@@ -20,17 +20,27 @@ use crate::{
 ///
 /// Example: keystead audit prove 42 > event.tlog-proof
 ///
-/// The proof (C2SP tlog-proof) holds the record and the checkpoint; `keystead audit verify-proof` needs no keystore.
+/// The proof (C2SP tlog-proof) holds the record and the checkpoint; `keystead audit verify-proof` needs no keystore. The
+/// newest checkpoint is made by this very call, so nobody else has signed it: give one that witnesses have signed with
+/// `--checkpoint`.
 #[derive(Debug, Args)]
 pub(crate) struct Prove {
     /// The event's number or id
     event: String,
+    /// Prove it against this earlier checkpoint of the log, with the signatures on it
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
 }
 
 impl Prove {
     pub(crate) fn run(&self, global: &Global) -> Result<(), CommandError> {
+        let given = self.checkpoint.as_deref();
+        let given = given.map(|path| read_text(path, CHECKPOINT_BYTES_MAX)).transpose()?;
         let (keystore, caller) = global.session()?;
-        let proof = keystore.audit_prove(&caller, &self.event)?;
+        let proof = match &given {
+            Some(checkpoint) => keystore.audit_prove_in(&caller, &self.event, checkpoint)?,
+            None => keystore.audit_prove(&caller, &self.event)?,
+        };
         Ok(anstream::stdout().lock().write_all(proof.to_text().as_bytes())?)
     }
 }
@@ -39,17 +49,19 @@ impl Prove {
 ///
 /// Example: keystead audit prove-growth /mnt/elsewhere/checkpoint
 ///
-/// What is printed is the body of `add-checkpoint`, with which a witness is asked to sign (C2SP tlog-witness).
+/// What is printed is the body of `add-checkpoint`, with which a witness is asked to sign (C2SP tlog-witness). A witness
+/// that has seen nothing of the log is asked without a checkpoint, and later with the one that it has signed last.
 #[derive(Debug, Args)]
 pub(crate) struct ProveGrowth {
-    /// A checkpoint that this log once printed
-    checkpoint: PathBuf,
+    /// A checkpoint that this log once printed [default: the empty log]
+    checkpoint: Option<PathBuf>,
 }
 
 impl ProveGrowth {
     pub(crate) fn run(&self, global: &Global) -> Result<(), CommandError> {
-        let older = read_text(&self.checkpoint, CHECKPOINT_BYTES_MAX)?;
-        let proof = global.open()?.audit_prove_growth(&older)?;
+        let older = self.checkpoint.as_deref();
+        let older = older.map(|path| read_text(path, CHECKPOINT_BYTES_MAX)).transpose()?;
+        let proof = global.open()?.audit_prove_growth(older.as_deref())?;
         Ok(anstream::stdout().lock().write_all(proof.to_text().as_bytes())?)
     }
 }
@@ -84,7 +96,9 @@ impl VerifyProof {
         for witness in &self.witness {
             if witness.verify(&proof.checkpoint).is_err() {
                 let why = format!("the witness `{}` has not signed the proof's checkpoint", witness.name());
-                return Err(CommandError::new(Exit::Unwitnessed, why).about(&self.file));
+                return Err(CommandError::new(Exit::Unwitnessed, why)
+                    .about(&self.file)
+                    .hint("make the proof with `keystead audit prove EVENT --checkpoint FILE`, FILE signed by the witness"));
             }
         }
         let record = Record::from_bytes(&proof.record).map_err(|error| refused(&error))?;

@@ -23,6 +23,8 @@ pub(crate) enum Witness {
 /// Add a witness by its public key
 ///
 /// Example: keystead audit witness add witness.example.com+2d0b6ee1+BAEC… --required
+///
+/// With `--required`, `keystead audit verify` refuses the log until a checkpoint was imported that the witness has signed.
 #[derive(Debug, Args)]
 pub(crate) struct Add {
     /// The witness's key (C2SP vkey of an Ed25519 cosigner)
@@ -38,7 +40,7 @@ pub(crate) struct List {}
 
 /// Take in a checkpoint that witnesses have signed
 ///
-/// Example: keystead audit witness import checkpoint.signed
+/// Example: cat checkpoint signature > checkpoint.signed && keystead audit witness import checkpoint.signed
 ///
 /// The file is a checkpoint of this log with the witnesses' signature lines added at its end (C2SP tlog-cosignature).
 #[derive(Debug, Args)]
