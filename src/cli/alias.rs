@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::{error::CommandError, global::Global, output};
+use super::{error::CommandError, global::Global, output, table::Table};
 use crate::{
     kms::{CreateAlias, DeleteAlias, ListAliases, UpdateAlias},
     model::{AliasName, KeyRef},
@@ -87,7 +87,8 @@ impl Alias {
                         alias.last_updated_date.to_string(),
                     ]
                 };
-                output::table(&["ALIAS", "KEY", "SINCE"], aliases.iter().map(row))?;
+                let table = Table::new(&["ALIAS", "KEY ID", "SINCE"]).stacked(&[&[0, 1], &[2]]);
+                table.print(aliases.iter().map(row))?;
             }
         }
         Ok(())

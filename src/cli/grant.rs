@@ -3,7 +3,13 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{error::CommandError, global::Global, keyring::pair, output};
+use super::{
+    error::CommandError,
+    global::Global,
+    keyring::pair,
+    output,
+    table::{fitted, terminal_width},
+};
 use crate::{
     keystore::Keystore,
     kms::{
@@ -54,6 +60,8 @@ pub(super) struct Create {
 /// List the grants on a key, or those that somebody may retire
 ///
 /// Example: keystead grant list alias/models
+///
+/// A grant takes two lines: its id, and below it its name, who may use the key and for what.
 #[derive(Debug, Args)]
 pub(super) struct List {
     /// The key: id, ARN, alias name or alias ARN
@@ -162,16 +170,9 @@ impl List {
         if global.json {
             return output::json(&json!({"Grants": grants}));
         }
-        let row = |grant: &GrantListEntry| {
-            let operations: Vec<String> = grant.operations.iter().map(|one| one.to_string()).collect();
-            vec![
-                grant.grant_id.to_string(),
-                grant.name.clone(),
-                grant.grantee_principal.clone(),
-                operations.join(", "),
-            ]
-        };
-        output::table(&["GRANT", "NAME", "GRANTEE", "OPERATIONS"], grants.iter().map(row))?;
+        let account = keystore.settings()?.account;
+        output::heading(&["GRANT", "  NAME, GRANTEE: OPERATIONS"])?;
+        grants.iter().try_for_each(|grant| print(grant, account.as_str()))?;
         Ok(())
     }
 
@@ -207,6 +208,24 @@ impl Retire {
         Ok(())
     }
 }
+
+/// Two lines: the id, which `revoke` wants whole, leaves no room beside it on a terminal.
+fn print(grant: &GrantListEntry, account: &str) -> Result<(), CommandError> {
+    output::line(&grant.grant_id.to_string())?;
+    let operations: Vec<String> = grant.operations.iter().map(|one| one.to_string()).collect();
+    // Somebody of this account goes by the name alone.
+    let own = format!("arn:aws:iam::{account}:");
+    let grantee = grant.grantee_principal.strip_prefix(&own).unwrap_or(&grant.grantee_principal);
+    let name = if grant.name.is_empty() { String::new() } else { format!("{}, ", grant.name) };
+    let words = format!("{name}{grantee}: {}", operations.join(", "));
+    for line in fitted(&words, terminal_width().map(|width| width.saturating_sub(INDENT.len()))) {
+        output::line(&format!("{INDENT}{line}"))?;
+    }
+    Ok(())
+}
+
+/// Before what belongs to the line above.
+const INDENT: &str = "  ";
 
 /// A principal as people name it.
 fn principal(keystore: &Keystore, who: &str) -> Result<PrincipalArn, CommandError> {

@@ -48,6 +48,7 @@ mod serve;
 mod simulate;
 mod stream;
 mod sts;
+mod table;
 mod tensors;
 mod tiers;
 mod tls;

@@ -2,15 +2,14 @@
 
 use std::{
     borrow::Cow,
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
 };
 
 use anstyle::{AnsiColor, Style};
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::error::CommandError;
+use super::{error::CommandError, table::Table};
 use crate::model::Timestamp;
 
 /// Of `error:`.
@@ -118,44 +117,39 @@ fn with_readable_times(value: Value) -> Value {
     }
 }
 
-/// Columns that may be wrapped on a narrow terminal: names that people gave. Ids and the names of events never are, so
-/// that they can be found and copied.
-const WRAPPED_COLUMNS: &[&str] = &["ALIAS", "KEY", "RESOURCE", "WHO"];
-
 /// Prints rows under a header, in columns: as wide as they are, but on a terminal no wider than that.
 pub(super) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> io::Result<()> {
-    let mut table = Table::new();
-    let arrangement =
-        if io::stdout().is_terminal() { ContentArrangement::Dynamic } else { ContentArrangement::Disabled };
-    table.load_style(presets::NOTHING).set_content_arrangement(arrangement);
-    table.set_header(header.iter().copied());
-    for row in rows {
-        table.add_row(row.iter().map(|cell| printable(cell).into_owned()));
-    }
-    for (column, name) in table.column_iter_mut().zip(header) {
-        column.set_padding((0, 2));
-        if !WRAPPED_COLUMNS.contains(name) {
-            column.set_constraint(ColumnConstraint::ContentWidth);
-        }
-    }
-    let text = table.to_string();
-    let mut stdout = anstream::stdout().lock();
-    for (number, line) in text.lines().enumerate() {
-        let style = if number == 0 { LABEL_STYLE } else { Style::new() };
-        writeln!(stdout, "{style}{}{style:#}", line.trim_end())?;
-    }
-    Ok(())
+    Table::new(header).print(rows).map(|_printed| ())
+}
+
+/// Prints the lines that stand above a list.
+pub(super) fn heading(lines: &[&str]) -> io::Result<()> {
+    let (style, mut stdout) = (LABEL_STYLE, anstream::stdout().lock());
+    lines.iter().try_for_each(|line| writeln!(stdout, "{style}{line}{style:#}"))
 }
 
 /// Prints labelled facts, one a line.
 pub(super) fn facts(facts: &[(&str, String)]) -> io::Result<()> {
     let width = facts.iter().map(|(label, _)| label.len()).max().unwrap_or_default();
-    let mut stdout = anstream::stdout().lock();
-    for (label, value) in facts {
-        let style = LABEL_STYLE;
-        writeln!(stdout, "{style}{label:width$}{style:#}  {}", printable(value))?;
-    }
-    Ok(())
+    facts.iter().try_for_each(|(label, value)| fact(label, value, width))
+}
+
+/// Prints one of them, with room for a label of this width.
+pub(super) fn fact(label: &str, value: &str, width: usize) -> io::Result<()> {
+    let style = LABEL_STYLE;
+    writeln!(anstream::stdout().lock(), "{style}{label:width$}{style:#}  {}", printable(value))
+}
+
+/// Prints a label and several lines below it. Only what this program laid out itself may have lines.
+pub(super) fn block(label: &str, lines: &str) -> io::Result<()> {
+    let (style, mut stdout) = (LABEL_STYLE, anstream::stdout().lock());
+    writeln!(stdout, "{style}{label}{style:#}")?;
+    lines.lines().try_for_each(|line| writeln!(stdout, "    {}", printable(line)))
+}
+
+/// So many of them: `1 record`, `2 records`.
+pub(super) fn count(number: u64, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A number of bytes as people read it.
@@ -175,6 +169,12 @@ mod tests {
         assert_eq!(printable("a\u{202e}b\u{2028}c"), "a\\u{202e}b\\u{2028}c");
         assert_eq!(printable_lines("a\nb\rc"), "a\nb\\rc");
         assert!(matches!(printable("plain, käse"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        let counted = [0, 1, 2].map(|number| count(number, "record"));
+        assert_eq!(counted, ["0 records", "1 record", "2 records"]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! `CreateUser` is `create-user`, its parameter `UserName` is `--user-name`. So
 //! the command line, the library and the audit log cannot name things differently.
 
-use std::{fs, io::Write};
+use std::{borrow::Cow, fs, io::Write};
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use serde_json::{Map, Value, json};
@@ -223,33 +223,56 @@ pub(super) fn tell_made(to: &mut impl Write, made: &[Reply]) -> std::io::Result<
 /// What is said after a secret.
 const SHOWN_ONCE: &str = "This is shown once and cannot be shown again: keep it in a safe place.";
 
-/// Lists as one name a line; a thing as labelled facts.
+/// Lists as one name a line; a thing as labelled facts. A document is laid out below its label.
 fn print_words(reply: &Reply) -> Result<(), CommandError> {
     let whole = reply.body.get(reply.within).unwrap_or(&reply.body);
+    let secret = reply.secret.as_ref();
+    // The secret stands below the facts, in line with them.
+    let mut columns = secret.map(|secret| secret.name.len()).unwrap_or_default();
     match whole {
         Value::Array(list) => {
             for item in list {
                 output::line(&name_of(item))?;
             }
         }
-        Value::Object(members) => {
-            let facts: Vec<(&str, String)> = members
-                .iter()
-                .filter(|(name, _)| *name != "IsTruncated")
-                .map(|(name, value)| (name.as_str(), words(value)))
-                .collect();
-            output::facts(&facts)?;
-        }
+        Value::Object(members) => columns = print_facts(members, columns)?,
         other => output::line(&words(other))?,
     }
-    match &reply.secret {
-        Some(secret) => print_secret(secret),
+    match secret {
+        Some(secret) => print_secret(secret, columns),
         None => Ok(()),
     }
 }
 
-fn print_secret(secret: &NamedSecret) -> Result<(), CommandError> {
-    write_secret(&mut std::io::stdout().lock(), secret, 0)?;
+/// Prints what a thing is, with labels at least that wide; answers how wide they are.
+fn print_facts(members: &Map<String, Value>, columns_min: usize) -> Result<usize, CommandError> {
+    let told: Vec<_> = members.iter().filter(|(name, _)| *name != "IsTruncated").collect();
+    let columns = told.iter().map(|(name, _)| name.len()).chain([columns_min]).max().unwrap_or_default();
+    for (name, value) in told {
+        match document_in(value) {
+            Some(document) => {
+                output::block(name, &serde_json::to_string_pretty(&document).map_err(std::io::Error::from)?)?
+            }
+            None => output::fact(name, &words(value), columns)?,
+        }
+    }
+    Ok(columns)
+}
+
+/// A value that is laid out in lines: a policy, however it was written, or several things.
+fn document_in(value: &Value) -> Option<Cow<'_, Value>> {
+    match value {
+        Value::String(text) if text.starts_with('{') => serde_json::from_str(text).ok().map(Cow::Owned),
+        Value::Object(members) if !members.is_empty() => Some(Cow::Borrowed(value)),
+        Value::Array(list) if list.iter().any(|one| one.is_object() && tag_words(one).is_none()) => {
+            Some(Cow::Borrowed(value))
+        }
+        _ => None,
+    }
+}
+
+fn print_secret(secret: &NamedSecret, columns: usize) -> Result<(), CommandError> {
+    write_secret(&mut std::io::stdout().lock(), secret, columns)?;
     output::say(SHOWN_ONCE);
     Ok(())
 }
@@ -285,13 +308,18 @@ fn name_of(item: &Value) -> String {
 
 fn words(value: &Value) -> String {
     match value {
-        // A policy goes on one line, however it was laid out.
-        Value::String(text) if text.starts_with('{') => {
-            serde_json::from_str::<Value>(text).map_or_else(|_| text.clone(), |document| document.to_string())
-        }
         Value::String(text) => text.clone(),
+        Value::Array(list) if !list.is_empty() => {
+            list.iter().map(|one| tag_words(one).unwrap_or_else(|| words(one))).collect::<Vec<_>>().join(" ")
+        }
         other => other.to_string(),
     }
+}
+
+/// A tag as it is typed: `team=ml`.
+fn tag_words(value: &Value) -> Option<String> {
+    let members = value.as_object().filter(|members| members.len() == 2)?;
+    Some(format!("{}={}", words(members.get("Key")?), words(members.get("Value")?)))
 }
 
 /// `CreateVirtualMFADevice` as the `aws` command writes it: `create-virtual-mfa-device`.
@@ -424,6 +452,22 @@ mod tests {
         ] {
             assert_eq!(kebab(name), expected);
         }
+    }
+
+    #[test]
+    fn documents_are_laid_out_and_tags_are_not() {
+        for document in
+            [json!("{\"Version\": \"2012-10-17\"}"), json!({"Effect": "Allow"}), json!([{"Type": "SCP"}])]
+        {
+            assert!(document_in(&document).is_some(), "{document}");
+        }
+        for plain in [json!("a {"), json!("{ no document"), json!(["a", "b"]), json!([]), json!({}), json!(7)]
+        {
+            assert_eq!(document_in(&plain), None, "{plain}");
+        }
+        let tags = json!([{"Key": "team", "Value": "ml"}, {"Key": "stage", "Value": ""}]);
+        assert_eq!((document_in(&tags), words(&tags).as_str()), (None, "team=ml stage="));
+        assert_eq!(words(&json!(["kms:Decrypt", "kms:Encrypt"])), "kms:Decrypt kms:Encrypt");
     }
 
     #[test]

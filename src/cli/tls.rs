@@ -10,12 +10,12 @@ use std::{
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{error::CommandError, exit::Exit, global::Global, output};
+use super::{error::CommandError, exit::Exit, global::Global, output, table::Table};
 use crate::{
     keystore::Keystore,
     model::{CertificateNames, CertificateSerial, Days, HostName, PrincipalArn, RevocationReason, Timestamp},
     services::tls::{AUTHORITY_DAYS, CERTIFICATE_DAYS, IssueCertificate},
-    transit::{HolderKey, TransitError, pem},
+    transit::{HolderKey, TransitError, pem, x509::read_names},
     world::Certificate,
 };
 
@@ -78,28 +78,52 @@ pub(super) struct List {}
 
 /// Revoke a certificate, for ever
 ///
-/// Example: keystead tls revoke SERIAL --reason KEY_COMPROMISE
+/// Example: keystead tls revoke alice.crt --reason KEY_COMPROMISE
 ///
 /// Servers refuse its holder as soon as they have the new revocation list, also in sessions that are resumed.
 #[derive(Debug, Args)]
 pub(super) struct Revoke {
-    /// Its serial number
-    #[arg(value_name = "SERIAL")]
-    serial: CertificateSerial,
+    #[command(flatten)]
+    which: Which,
     /// Why: UNSPECIFIED, KEY_COMPROMISE, AFFILIATION_CHANGED, SUPERSEDED, CESSATION_OF_OPERATION or PRIVILEGE_WITHDRAWN
     #[arg(long, value_name = "REASON", default_value_t)]
     reason: RevocationReason,
 }
 
 /// Show a certificate
+///
+/// Example: keystead tls show alice.crt
 #[derive(Debug, Args)]
 pub(super) struct Show {
-    /// Its serial number
-    #[arg(value_name = "SERIAL")]
-    serial: CertificateSerial,
+    #[command(flatten)]
+    which: Which,
     /// Print the certificate itself as PEM
     #[arg(long)]
     pem: bool,
+}
+
+/// A certificate that was issued.
+#[derive(Debug, Args)]
+struct Which {
+    /// Its serial number, or its file
+    #[arg(value_name = "SERIAL|FILE")]
+    certificate: String,
+}
+
+impl Which {
+    /// Its serial number. A file is read for that alone: what holds of the certificate is what the keystore knows.
+    fn serial(&self) -> Result<CertificateSerial, CommandError> {
+        let path = Path::new(&self.certificate);
+        match self.certificate.parse() {
+            Ok(serial) => Ok(serial),
+            Err(_) if path.is_file() => {
+                let certificates = pem::read_certificates(path)?;
+                let first = certificates.first().map(Vec::as_slice).unwrap_or_default();
+                Ok(read_names(first).map_err(|error| CommandError::from(error).about(path))?.0)
+            }
+            Err(error) => Err(CommandError::from(error).hint("there is no file of this name either")),
+        }
+    }
 }
 
 impl Tls {
@@ -226,13 +250,14 @@ fn list(global: &Global) -> Result<(), CommandError> {
             one.names.to_string(),
         ]
     });
-    Ok(output::table(&["SERIAL", "STATUS", "UNTIL", "WHO"], rows)?)
+    Table::new(&["SERIAL", "STATUS", "UNTIL", "WHO"]).stacked(&[&[0, 3], &[1], &[2]]).print(rows)?;
+    Ok(())
 }
 
 impl Revoke {
     fn run(&self, global: &Global) -> Result<(), CommandError> {
         let (keystore, caller) = global.session()?;
-        let revoked = keystore.tls().revoke(&caller, self.serial.clone(), self.reason)?;
+        let revoked = keystore.tls().revoke(&caller, self.which.serial()?, self.reason)?;
         if global.json {
             return output::json(&described(&revoked, keystore.time()));
         }
@@ -244,7 +269,7 @@ impl Revoke {
 impl Show {
     fn run(&self, global: &Global) -> Result<(), CommandError> {
         let (keystore, caller) = global.session()?;
-        let one = keystore.tls().certificate(&caller, self.serial.clone())?;
+        let one = keystore.tls().certificate(&caller, self.which.serial()?)?;
         let now = keystore.time();
         if self.pem {
             return Ok(output::lines(pem::certificate(&one.certificate).trim_end())?);

@@ -40,7 +40,15 @@ fn a_certificate_is_issued_shown_and_revoked_and_survives_a_new_root_key() {
     assert_eq!(succeeds(&["tls", "ca"]), authority);
     succeeds(&["tls", "issue", "--host", "localhost", "--out", "other"]);
 
-    succeeds(&["tls", "revoke", serial, "--reason", "KEY_COMPROMISE"]);
+    // The serial number as other programs print it, or the certificate's file.
+    let by_file = succeeds(&["tls", "show", "node.crt", "--json"]);
+    assert_eq!(by_file, succeeds(&["tls", "show", serial, "--json"]));
+    let (code, _, err) = run(place, &["tls", "revoke", "nosuch.crt"]);
+    assert!(code == 2 && err.contains("no hexadecimal digit") && err.contains("no file"), "{err}");
+    let (code, _, err) = run(place, &["tls", "revoke", "node.key"]);
+    assert!(code == 1 && err.contains("`node.key` holds no certificate"), "{err}");
+
+    succeeds(&["tls", "revoke", &serial.to_uppercase(), "--reason", "KEY_COMPROMISE"]);
     let shown: Value = serde_json::from_str(&succeeds(&["tls", "show", serial, "--json"])).unwrap();
     let status = (&shown["Status"], &shown["RevocationReason"]);
     assert_eq!(status, (&"REVOKED".into(), &"KEY_COMPROMISE".into()));

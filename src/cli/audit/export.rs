@@ -5,7 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::{
-    cli::{error::CommandError, exit::Exit, global::Global, output},
+    cli::{
+        error::CommandError,
+        exit::Exit,
+        global::Global,
+        output::{self, count},
+    },
     services::cloudtrail::{ExportError, ExportOptions},
 };
 
@@ -54,8 +59,10 @@ impl Export {
             return output::json(&exported);
         }
         output::say(&format!(
-            "wrote {} records in {} log files, vouched for by {} digests",
-            exported.records, exported.log_files, exported.digests
+            "wrote {} in {}, vouched for by {}",
+            count(exported.records, "record"),
+            count(exported.log_files, "log file"),
+            count(exported.digests, "digest")
         ));
         Ok(())
     }

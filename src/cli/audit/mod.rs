@@ -1,6 +1,7 @@
 //! `keystead audit`
 
 mod export;
+mod near;
 mod proof;
 mod prune;
 mod query;
@@ -13,13 +14,15 @@ mod witness;
 
 use std::{fs, io::Read, path::Path};
 
+pub(super) use rows::what;
+
 use clap::Subcommand;
 
 use super::{error::CommandError, exit::Exit, global::Global};
 use crate::{
     keystore::Keystore,
     kms::{Caller, DescribeKey},
-    model::KeyRef,
+    model::{KeyRef, ParseError, Timestamp},
 };
 
 /// Read, verify and prove the audit log
@@ -68,6 +71,15 @@ fn key_arn(keystore: &Keystore, caller: &Caller, key: &KeyRef) -> Result<String,
     Ok(described.arn.to_string())
 }
 
+/// A time as records have it, or as people write it: with a space for the `T`, without a zone (UTC), or a date alone.
+fn time(text: &str) -> Result<Timestamp, ParseError> {
+    text.parse::<Timestamp>().or_else(|error| {
+        let civil = text.parse::<jiff::civil::DateTime>().map_err(|_| error.clone())?;
+        let time = civil.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| error)?;
+        Ok(Timestamp::from_millis(time.timestamp().as_millisecond()))
+    })
+}
+
 /// The text of a file of at most so many bytes.
 fn read_text(path: &Path, bytes_max: usize) -> Result<String, CommandError> {
     let failed = |why: &dyn std::fmt::Display| CommandError::new(Exit::Failed, why).about(path);
@@ -75,4 +87,23 @@ fn read_text(path: &Path, bytes_max: usize) -> Result<String, CommandError> {
     let mut text = String::new();
     let read = file.take(bytes_max as u64 + 1).read_to_string(&mut text).map_err(|error| failed(&error))?;
     if read > bytes_max { Err(failed(&"the file is too long")) } else { Ok(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_taken_as_people_write_them() {
+        let expected: Timestamp = "2026-11-26T10:29:00Z".parse().unwrap();
+        for text in
+            ["2026-11-26T10:29:00Z", "2026-11-26 10:29:00", "2026-11-26T10:29", "2026-11-26T12:29:00+02:00"]
+        {
+            assert_eq!(time(text), Ok(expected), "{text}");
+        }
+        assert_eq!(time("2026-11-26").unwrap().to_rfc3339(), "2026-11-26T00:00:00Z");
+        for text in ["", "yesterday", "10:29", "2026-13-01"] {
+            assert!(time(text).is_err(), "{text}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use clap::Args;
 
+use super::time;
 use crate::{
     cli::{error::CommandError, global::Global, output},
     model::Timestamp,
@@ -16,7 +17,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct Prune {
     /// Keep every record from this time on
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     before: Timestamp,
 }
 
@@ -33,8 +34,9 @@ impl Prune {
         output::say(&match pruned {
             Some(pruned) => {
                 format!(
-                    "removed {} segments; the log begins with record {}",
-                    pruned.segments, pruned.first_kept
+                    "removed {}; the log begins with record {}",
+                    output::count(pruned.segments as u64, "segment"),
+                    pruned.first_kept
                 )
             }
             None => "nothing to remove: no closed segment is older as a whole".into(),

@@ -2,11 +2,11 @@
 
 use clap::Args;
 
-use super::rows;
+use super::{near::Asked, rows, time};
 use crate::{
     audit::query::{Attribute, Filter},
     cli::{error::CommandError, global::Global, output},
-    model::{KeyRef, Timestamp},
+    model::{KeyRef, ParseError, Timestamp},
     services::cloudtrail::Search,
 };
 
@@ -47,18 +47,35 @@ pub(crate) struct Query {
     /// A key by id, ARN or alias, whatever name the call had for it
     #[arg(long, value_name = "KEY")]
     key: Option<KeyRef>,
-    /// How the call ended: ok, denied, failed or an error code
-    #[arg(long, value_name = "OUTCOME")]
+    /// How the call ended: ok, denied, failed (denied or otherwise) or an error code, such as NotFoundException
+    #[arg(long, value_name = "OUTCOME", value_parser = outcome)]
     outcome: Option<String>,
-    /// Not before this time, such as 2026-11-22T21:46:05Z
-    #[arg(long, value_name = "TIME")]
+    /// Not before this time, such as 2026-11-22T21:46:05Z; in UTC when no zone is given
+    #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
     /// Not after this time
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
     /// How many at most
     #[arg(short = 'n', long, default_value_t = 20, value_name = "N")]
     number: usize,
+}
+
+/// How a call can have ended, but for the codes of errors.
+const OUTCOMES: &[&str] = &["ok", "denied", "failed"];
+
+/// An outcome as the records have it; the short code that a table shows is taken too.
+fn outcome(text: &str) -> Result<String, ParseError> {
+    let is_code = text.starts_with(|first: char| first.is_ascii_uppercase())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '.');
+    match text.strip_suffix("Exception").unwrap_or(text) {
+        "AccessDenied" => Ok("AccessDenied".into()),
+        _ if is_code || OUTCOMES.contains(&text) => Ok(text.into()),
+        _ => Err(ParseError::new(format!(
+            "`{text}` is no outcome: it is {} or an error's code, such as AccessDenied",
+            OUTCOMES.join(", ")
+        ))),
+    }
 }
 
 impl Query {
@@ -93,13 +110,15 @@ impl Query {
         }
         if found.is_empty() {
             output::say("no event is like that");
+            let asked = Asked {
+                event_name: self.event_name.as_deref(),
+                principal: self.principal.as_deref(),
+                outcome: self.outcome.as_deref().filter(|outcome| !OUTCOMES.contains(outcome)),
+            };
+            asked.hints(&keystore, &caller)?.iter().for_each(|hint| output::say(hint));
             return Ok(());
         }
-        let rows = found.iter().map(|one| {
-            let mut row = vec![one.sequence.to_string()];
-            row.extend(rows::row(&one.record));
-            row
-        });
-        Ok(output::table(&["#", "TIME", "WHO", "EVENT", "RESOURCE", "RESULT"], rows)?)
+        rows::EVENTS.print(found.iter().map(|one| rows::row(one.sequence, &one.record)))?;
+        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use crate::cli::{error::CommandError, global::Global, output};
 ///
 /// Example: keystead audit show 42
 ///
-/// The number is the one that `keystead audit query` shows; an event's id does as well.
+/// The number is the one that `keystead audit tail` and `query` show; an event's id does as well.
 #[derive(Debug, Args)]
 pub(crate) struct Show {
     /// The event's number or id
@@ -34,10 +34,7 @@ impl Show {
             ("Number", found.sequence.to_string()),
             ("Event", format!("{} ({})", record.event_name, record.event_source)),
             ("Time", rows::when(record)),
-            (
-                "Who",
-                record.user_identity.arn.as_ref().map_or_else(|| "the service".into(), ToString::to_string),
-            ),
+            ("Who", rows::whole_who(record)),
             ("Result", rows::outcome(record)),
         ];
         if let Some(message) = &record.error_message {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use serde_json::json;
 
-use super::rows::last_segment;
+use super::rows::{last_segment, short_id};
 use crate::{
     audit::index::Usage,
     cli::{error::CommandError, global::Global, output},
@@ -20,6 +20,9 @@ const SPARKLINE_WIDTH: i64 = 24;
 /// Show who used which key how often
 ///
 /// Example: keystead audit stats --days 30
+///
+/// USED counts cryptographic calls, such as Decrypt, that succeeded; REFUSED counts calls of any kind on the key that were
+/// denied or failed.
 #[derive(Debug, Args)]
 pub(crate) struct Stats {
     /// How many days back
@@ -51,7 +54,7 @@ impl Stats {
             return output::json(&json!({"Usage": rows.collect::<Vec<_>>()}));
         }
         if pairs.is_empty() {
-            output::say(&format!("no key was used within {} days", self.days));
+            output::say(&format!("no key was used within {}", Days::new(self.days)));
             return Ok(());
         }
         let mut rows: Vec<_> = pairs.into_iter().collect();
@@ -60,7 +63,7 @@ impl Stats {
             let key = last_segment(key);
             vec![
                 last_segment(who).to_owned(),
-                key.get(..12).unwrap_or(key).to_owned(),
+                short_id(key),
                 sum(&hours, |hour| hour.used).to_string(),
                 sum(&hours, |hour| hour.refused).to_string(),
                 sparkline(&hours, since.as_millis(), now.as_millis()),

@@ -7,8 +7,9 @@ use clap::Args;
 use super::rows;
 use crate::{
     audit::{directory::DiskDirectory, follow::Bookmark},
-    cli::{error::CommandError, global::Global, output},
+    cli::{error::CommandError, global::Global, output, table::Printed},
     keystore::KeystoreError,
+    model::AccountId,
 };
 
 /// How long to wait before looking for new events again.
@@ -20,7 +21,8 @@ const READ_AHEAD: usize = 1000;
 ///
 /// Example: keystead audit tail -n 5
 ///
-/// With `--json` each event is a line in CloudTrail's shape.
+/// `#` is the event's number, which `keystead audit show` and `prove` take. On a narrow terminal an event takes two lines,
+/// and what is too long ends in `…`. With `--json` each event is a line in CloudTrail's shape.
 #[derive(Debug, Args)]
 pub(crate) struct Tail {
     /// How many
@@ -34,12 +36,13 @@ pub(crate) struct Tail {
 impl Tail {
     pub(crate) fn run(&self, global: &Global) -> Result<(), CommandError> {
         let (keystore, caller) = global.session()?;
-        let records = keystore.audit_tail(&caller, self.number)?;
-        if global.json {
-            records.iter().try_for_each(output::json_line)?;
+        let last = keystore.audit_last(&caller, self.number)?;
+        let table = if global.json {
+            last.iter().try_for_each(|one| output::json_line(&one.record))?;
+            None
         } else {
-            output::table(&["TIME", "WHO", "EVENT", "RESOURCE", "RESULT"], records.iter().map(rows::row))?;
-        }
+            Some(rows::EVENTS.print(last.iter().map(|one| rows::row(one.sequence, &one.record)))?)
+        };
         if !self.follow {
             return Ok(());
         }
@@ -48,29 +51,28 @@ impl Tail {
         // Others need the keystore to make the events that are waited for.
         drop(keystore);
         loop {
-            self.show_new(global, &caller.account(), &directory, &mut bookmark)?;
+            show_new(table.as_ref(), &caller.account(), &directory, &mut bookmark)?;
             thread::sleep(PAUSE);
         }
     }
+}
 
-    fn show_new(
-        &self,
-        global: &Global,
-        account: &crate::model::AccountId,
-        directory: &DiskDirectory,
-        bookmark: &mut Bookmark,
-    ) -> Result<(), CommandError> {
-        for stored in bookmark.read_on(directory, READ_AHEAD).map_err(KeystoreError::from)? {
-            let record = stored.parse()?;
-            if record.recipient_account_id != *account {
-                continue;
-            }
-            if global.json {
-                output::json_line(&record)?;
-            } else {
-                output::line(&rows::row(&record).join("  "))?;
-            }
+/// Shows what was added: below the table, or as JSON where there is none.
+fn show_new(
+    table: Option<&Printed<'_>>,
+    account: &AccountId,
+    directory: &DiskDirectory,
+    bookmark: &mut Bookmark,
+) -> Result<(), CommandError> {
+    for stored in bookmark.read_on(directory, READ_AHEAD).map_err(KeystoreError::from)? {
+        let record = stored.parse()?;
+        if record.recipient_account_id != *account {
+            continue;
         }
-        Ok(())
+        match table {
+            Some(table) => table.more(&[rows::row(stored.sequence, &record)])?,
+            None => output::json_line(&record)?,
+        }
     }
+    Ok(())
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::KeyArg;
 use crate::{
-    cli::{error::CommandError, global::Global, output},
+    cli::{error::CommandError, global::Global, output, table::Table},
     kms::{
         CallError, Caller, DescribeKey, GetKeyRotationStatus, KeyMetadata, Kms, ListAliases, ListKeys,
         ListResourceTags,
@@ -48,7 +48,9 @@ impl List {
             output::say("there are no keys yet; make one with `keystead key create`");
             return Ok(());
         }
-        Ok(output::table(&["ALIAS", "KEY ID", "STATE", "MANAGER"], rows)?)
+        let table = Table::new(&["ALIAS", "KEY ID", "STATE", "MANAGER"]).stacked(&[&[0, 1], &[2], &[3]]);
+        table.print(rows)?;
+        Ok(())
     }
 }
 

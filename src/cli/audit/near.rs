@@ -1,0 +1,131 @@
+//! What somebody may have meant who asked for events and found none.
+//!
+//! Names are taken from the events that the caller may see, and from the table of KMS's operations, which is public. So
+//! nobody learns of a principal in this way whom they could not have found in the log.
+
+use std::collections::BTreeSet;
+
+use super::rows::last_segment;
+use crate::{
+    audit::{Record, index::Found},
+    cli::error::CommandError,
+    keystore::Keystore,
+    kms::{Caller, OPERATIONS},
+};
+
+/// How many events are looked through.
+const EVENTS_LOOKED_THROUGH: usize = 1000;
+/// One letter may be wrong in so many.
+const LETTERS_PER_MISTAKE: usize = 4;
+
+/// What was asked for by name.
+pub(super) struct Asked<'a> {
+    pub(super) event_name: Option<&'a str>,
+    pub(super) principal: Option<&'a str>,
+    pub(super) outcome: Option<&'a str>,
+}
+
+impl Asked<'_> {
+    /// Lines that say what may have been meant.
+    pub(super) fn hints(&self, keystore: &Keystore, caller: &Caller) -> Result<Vec<String>, CommandError> {
+        let asked = [self.event_name, self.principal, self.outcome];
+        if asked.iter().all(Option::is_none) {
+            return Ok(Vec::new());
+        }
+        let seen = keystore.audit_last(caller, EVENTS_LOOKED_THROUGH)?;
+        let names = |name: fn(&Record) -> Option<String>| -> BTreeSet<String> {
+            seen.iter().filter_map(|Found { record, .. }| name(record)).collect()
+        };
+        let mut events = names(|record| Some(record.event_name.clone()));
+        events.extend(OPERATIONS.iter().map(|operation| operation.name.to_owned()));
+        let known = [events, names(principal), names(|record| record.error_code.clone())];
+        let near = asked.iter().zip(&known).filter_map(|(asked, known)| nearest((*asked)?, known));
+        Ok(near.map(|name| format!("did you mean `{name}`?")).collect())
+    }
+}
+
+/// The caller as `--principal` takes it: of a session its role.
+fn principal(record: &Record) -> Option<String> {
+    let name = last_segment(record.user_identity.arn.as_ref()?.as_str());
+    let role = name.strip_prefix("assumed-role/").and_then(|session| session.split('/').next());
+    Some(role.map_or_else(|| name.to_owned(), |role| format!("role/{role}")))
+}
+
+/// The name that is most like what was typed; none when that is a name itself, or nothing is like it.
+fn nearest<'n>(typed: &str, names: &'n BTreeSet<String>) -> Option<&'n str> {
+    let typed = last_segment(typed);
+    if names.contains(typed) {
+        return None;
+    }
+    let typed = typed.to_lowercase();
+    let likeness = |name: &str| {
+        let name = name.to_lowercase();
+        let mistakes = typed.chars().count() / LETTERS_PER_MISTAKE;
+        let whole = distance(&typed, &name);
+        // Without its path, a name is as good.
+        let bare = distance(last_part(&typed), last_part(&name)) + usize::from(last_part(&name) != name);
+        // The code of an error is shown without its `Exception`.
+        let begun = if typed.len() > 2 && name.starts_with(&typed) { 1 } else { usize::MAX };
+        let least = whole.min(bare).min(begun);
+        (least <= mistakes.max(1)).then_some(least)
+    };
+    let near = names.iter().filter_map(|name| Some((likeness(name)?, name.as_str())));
+    near.min().map(|(_, name)| name)
+}
+
+fn last_part(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+/// How many letters must be changed, added or left out (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, letter) in one.chars().enumerate() {
+        let mut next = vec![at + 1];
+        for (place, (wanted, pair)) in other.iter().zip(row.windows(2)).enumerate() {
+            let [diagonal, above] = pair else { continue };
+            let left = next.get(place).copied().unwrap_or_default();
+            next.push((diagonal + usize::from(letter != *wanted)).min(above + 1).min(left + 1));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_are_counted() {
+        for (one, other, expected) in
+            [("", "", 0), ("bob", "bob", 0), ("decript", "decrypt", 1), ("ab", "", 2)]
+        {
+            assert_eq!((distance(one, other), distance(other, one)), (expected, expected));
+        }
+    }
+
+    #[test]
+    fn what_was_meant_is_found_and_what_is_right_is_left_alone() {
+        let names: BTreeSet<String> =
+            ["Decrypt", "Encrypt", "NotFoundException", "user/research/bob", "user/alice", "role/ops"]
+                .map(Into::into)
+                .into();
+        for (typed, meant) in [
+            ("Decript", Some("Decrypt")),
+            ("decrypt", Some("Decrypt")),
+            ("bob", Some("user/research/bob")),
+            ("user/bob", Some("user/research/bob")),
+            ("arn:aws:iam::111122223333:user/bob", Some("user/research/bob")),
+            ("user/alcie", Some("user/alice")),
+            ("NotFound", Some("NotFoundException")),
+            ("user/alice", None),
+            ("arn:aws:iam::111122223333:user/alice", None),
+            ("user/zed", None),
+            ("CreateGrant", None),
+        ] {
+            assert_eq!(nearest(typed, &names), meant, "{typed}");
+        }
+    }
+}
