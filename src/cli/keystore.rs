@@ -3,11 +3,16 @@
 use clap::{Args, Subcommand};
 
 use super::{
+    audit,
     error::CommandError,
     global::{Global, holder},
     output,
+    table::Table,
 };
-use crate::{keystore, lab::cost::monthly_usd_of};
+use crate::{
+    keystore::{self, AcceptedRollback},
+    lab::cost::monthly_usd_of,
+};
 
 /// Look after the keystore as a whole
 #[derive(Debug, Subcommand)]
@@ -31,14 +36,17 @@ pub(super) struct RotateRoot {}
 /// Open a keystore whose database is an older copy than its log
 ///
 /// Every other command refuses it, and so does this one without the flag. What was done since the copy was made is given
-/// up: keys, policies and grants are as they were then, and keys that were deleted since are back. The log keeps what it
-/// had, and a signed `AcceptRollback` record names what no longer holds.
+/// up: keys, policies and grants are as they were then, keys that were deleted since are back, and the keystore's clock
+/// goes back with them. The log keeps what it had, and a signed `AcceptRollback` record names what no longer holds.
 #[derive(Debug, Args)]
 pub(super) struct Recover {
     /// Take the older database as it is
     #[arg(long)]
     accept_rollback: bool,
 }
+
+/// How many changes that are given up are named.
+const GIVEN_UP_SHOWN: usize = 10;
 
 impl Keystore {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
@@ -60,21 +68,46 @@ impl Recover {
             None
         };
         if global.json {
+            let events = rolled_back.iter().flat_map(|one| &one.given_up).map(|one| {
+                serde_json::json!({
+                    "Number": one.number, "EventTime": one.time.to_rfc3339(), "EventName": one.event_name,
+                    "Resources": one.resources.iter().map(|resource| &resource.arn).collect::<Vec<_>>(),
+                    "EventId": one.event_id,
+                })
+            });
             return output::json(&serde_json::json!({
-                "StateSize": rolled_back.map(|one| one.state_size),
-                "NotApplied": rolled_back.map_or(0, |one| one.not_applied),
+                "StateSize": rolled_back.as_ref().map(|one| one.state_size),
+                "NotApplied": rolled_back.as_ref().map_or(0, |one| one.not_applied),
+                "GivenUp": events.collect::<Vec<_>>(),
             }));
         }
-        match rolled_back {
-            None => output::say("there is nothing to recover: database and log belong together"),
-            Some(one) => output::say(&format!(
-                "the database is as it was when the log had {} records; {} changes since are given up, and a record in the \
-                 log says so",
-                one.state_size, one.not_applied
-            )),
-        }
-        Ok(())
+        let Some(one) = rolled_back else {
+            output::say("there is nothing to recover: database and log belong together");
+            return Ok(());
+        };
+        let are = if one.not_applied == 1 { "is" } else { "are" };
+        output::say(&format!(
+            "the database is as it was when the log had {}; {} since {are} given up, and a record in the log says so:",
+            output::count(one.state_size, "record"),
+            output::count(one.not_applied as u64, "change"),
+        ));
+        list_given_up(&one)
     }
+}
+
+/// Names the first changes that are given up.
+fn list_given_up(rolled_back: &AcceptedRollback) -> Result<(), CommandError> {
+    let rows = rolled_back.given_up.iter().take(GIVEN_UP_SHOWN).map(|one| {
+        let resource = audit::what(&one.resources);
+        vec![one.number.to_string(), one.time.to_rfc3339(), one.event_name.clone(), resource]
+    });
+    Table::new(&["#", "TIME", "EVENT", "RESOURCE"]).print(rows)?;
+    let more = rolled_back.not_applied.saturating_sub(GIVEN_UP_SHOWN);
+    if more > 0 {
+        output::say(&format!("and {more} more: `keystead audit query --event-name AcceptRollback --json`"));
+    }
+    output::say("see one with `keystead audit show NUMBER`");
+    Ok(())
 }
 
 fn show(global: &Global) -> Result<(), CommandError> {
@@ -99,7 +132,14 @@ fn show(global: &Global) -> Result<(), CommandError> {
         (
             "Holds",
             format!(
-                "{keys} keys (the services' own included), {identities} users and roles, {buckets} buckets"
+                "{} (the services' own included), {}, {}",
+                output::count(keys as u64, "key"),
+                if identities == 1 {
+                    "1 user or role".into()
+                } else {
+                    format!("{identities} users and roles")
+                },
+                output::count(buckets as u64, "bucket")
             ),
         ),
     ])?)

@@ -33,7 +33,7 @@ use tempfile::TempDir;
 pub use decision::PastDecision;
 pub use error::KeystoreError;
 pub use operations::CLOCK_OFFSET_MAX;
-pub use recovery::AcceptedRollback;
+pub use recovery::{AcceptedRollback, GivenUp};
 pub use seal::{Seal, Unsealer, WithoutAsking};
 pub use trail::{Pruned, WitnessStatus};
 

@@ -10,14 +10,15 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::KeystoreError;
+use super::{ADMINISTRATOR, KeystoreError};
 use crate::{
     audit::{
-        AuditLog, EVENT_VERSION, EventType, LogFault, LogPosition, Record, UserIdentity,
+        AuditLog, EVENT_VERSION, EventType, LogFault, LogPosition, Record, ResourceEntry, UserIdentity,
         directory::DiskDirectory, read,
     },
     crypto::random::{Random, SystemRandom},
-    kms::{Clock, SystemClock},
+    kms::{Caller, Clock, SystemClock, identity_in},
+    model::Timestamp,
     storage::{Batch, Storage},
     world::World,
 };
@@ -40,12 +41,29 @@ pub(super) enum Rollback {
 }
 
 /// A rollback that was accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AcceptedRollback {
     /// How many records the log had when the database was as it is now.
     pub state_size: u64,
     /// How many changes that stand in the log after that are given up.
     pub not_applied: usize,
+    /// The first of them: as many as the record names.
+    pub given_up: Vec<GivenUp>,
+}
+
+/// A change that stands in the log and is given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenUp {
+    /// Its record's number in the log.
+    pub number: u64,
+    /// When it was made.
+    pub time: Timestamp,
+    /// The operation.
+    pub event_name: String,
+    /// What it was about.
+    pub resources: Vec<ResourceEntry>,
+    /// The record's id.
+    pub event_id: String,
 }
 
 /// Compares what the log has beyond `state` with what a crash can leave. Changes that were recorded and never made are
@@ -68,10 +86,10 @@ pub(super) fn disown_unapplied(
     }
     let since = Since::read(directory, state.size)?;
     // The writer begins a batch only when the state has taken the one before: a crash leaves one batch unmade at most.
-    let older = since.unapplied.iter().find(|(number, _)| *number < log.last_batch()).cloned();
+    let older = since.unapplied.iter().find(|one| one.number < log.last_batch()).cloned();
     let mut accepted = None;
     let position = match older {
-        Some((number, event)) if rollback == Rollback::Refused => {
+        Some(GivenUp { number, event_id: event, .. }) if rollback == Rollback::Refused => {
             return Err(KeystoreError::Torn(format!(
                 "the database is an older copy: it lacks what the log's record {number} (event {event}) did, and more \
                  happened after that"
@@ -84,22 +102,25 @@ pub(super) fn disown_unapplied(
             log.position()
         }
         older => {
-            let mut details = Map::new();
-            let mut events: Vec<String> = since.unapplied.into_iter().map(|(_, event)| event).collect();
-            let name = match older {
-                None => EVENT_NAME,
+            let ids = |events: &[GivenUp]| events.iter().map(|one| json!(one.event_id)).collect::<Value>();
+            let record = match older {
+                None => crash_record(world, ids(&since.unapplied))?,
                 Some(_) => {
-                    accepted = Some(AcceptedRollback { state_size: state.size, not_applied: events.len() });
-                    details.insert("stateSize".into(), json!(state.size));
-                    details.insert("stateRoot".into(), json!(hex::encode(state.root)));
-                    details.insert("logSize".into(), json!(log.position().size));
-                    details.insert("notAppliedCount".into(), json!(events.len()));
-                    events.truncate(EVENTS_NAMED_MAX);
-                    ROLLBACK_EVENT_NAME
+                    let not_applied = since.unapplied.len();
+                    let mut given_up = since.unapplied;
+                    given_up.truncate(EVENTS_NAMED_MAX);
+                    let elements = json!({
+                        "stateSize": state.size,
+                        "stateRoot": hex::encode(state.root),
+                        "logSize": log.position().size,
+                        "notAppliedCount": not_applied,
+                        (NOT_APPLIED): ids(&given_up),
+                    });
+                    accepted = Some(AcceptedRollback { state_size: state.size, not_applied, given_up });
+                    rollback_record(world, elements)?
                 }
             };
-            details.insert(NOT_APPLIED.into(), json!(events));
-            log.append_batch(&[record(world, name, details)?.to_canonical_bytes()])?
+            log.append_batch(&[record.to_canonical_bytes()])?
         }
     };
     storage.commit(&Batch::at(position))?;
@@ -109,8 +130,8 @@ pub(super) fn disown_unapplied(
 /// What the log has beyond the state.
 #[derive(Default)]
 struct Since {
-    /// The changes that are not disowned yet: number and event id.
-    unapplied: Vec<(u64, String)>,
+    /// The changes that are not disowned yet.
+    unapplied: Vec<GivenUp>,
     /// Whether a recovery before this one came as far as its record.
     recovered: bool,
 }
@@ -128,31 +149,73 @@ impl Since {
     }
 
     fn take(&mut self, number: u64, record: Record) {
-        if record.is_change() {
-            self.unapplied.push((number, record.event_id));
-            return;
-        }
         let event = (record.event_source.as_str(), record.event_name.as_str());
         if event == (EVENT_SOURCE, ROLLBACK_EVENT_NAME) {
+            // It is a change too: the one that undoes those before it.
             self.recovered = true;
             self.unapplied.clear();
         } else if event == (EVENT_SOURCE, EVENT_NAME) {
             self.recovered = true;
             let details = record.service_event_details.unwrap_or_default();
             let disowned = details.get(NOT_APPLIED).and_then(Value::as_array);
-            self.unapplied.retain(|(_, event)| disowned.is_none_or(|events| !events.contains(&json!(event))));
+            self.unapplied.retain(|one| disowned.is_none_or(|events| !events.contains(&json!(one.event_id))));
+        } else if record.is_change() {
+            self.unapplied.push(GivenUp {
+                number,
+                time: record.event_time,
+                event_name: record.event_name,
+                resources: record.resources,
+                event_id: record.event_id,
+            });
         }
     }
 }
 
-fn record(world: &World, name: &str, details: Map<String, Value>) -> Result<Record, KeystoreError> {
+/// What the service found by itself: a crash kept these changes from being made.
+fn crash_record(world: &World, not_applied: Value) -> Result<Record, KeystoreError> {
+    let details = Map::from_iter([(NOT_APPLIED.to_owned(), not_applied)]);
+    let account = world.settings().account.clone();
+    Ok(Record {
+        service_event_details: Some(details),
+        ..record(world, EVENT_NAME, UserIdentity::aws_internal(account))?
+    })
+}
+
+/// What somebody did: a write, by the administrator, who acts where nobody is named. Whoever could do it had the root key;
+/// the operating system's user says more than the name.
+fn rollback_record(world: &World, elements: Value) -> Result<Record, KeystoreError> {
+    let settings = world.settings();
+    let administrator = Caller::parse(&format!("user/{ADMINISTRATOR}"), &settings.account)?;
+    let uid = rustix::process::getuid().as_raw();
+    let identity = identity_in(world, &administrator, time(world));
+    Ok(Record {
+        source_ip_address: administrator.source_ip().into(),
+        user_agent: administrator.user_agent().into(),
+        event_type: EventType::AwsApiCall,
+        read_only: false,
+        response_elements: elements,
+        additional_event_data: Some(Map::from_iter([("operatingSystemUser".to_owned(), json!(uid))])),
+        request_id: Some(new_id()?),
+        ..record(world, ROLLBACK_EVENT_NAME, identity)?
+    })
+}
+
+fn time(world: &World) -> Timestamp {
+    SystemClock.now().plus_millis(world.settings().clock_offset_millis)
+}
+
+fn new_id() -> Result<String, KeystoreError> {
     let random: &mut dyn Random = &mut SystemRandom;
-    let event_id = uuid::Builder::from_random_bytes(random.array()?).into_uuid().to_string();
+    Ok(uuid::Builder::from_random_bytes(random.array()?).into_uuid().to_string())
+}
+
+/// A record of this name as the service itself writes them.
+fn record(world: &World, name: &str, user_identity: UserIdentity) -> Result<Record, KeystoreError> {
     let settings = world.settings();
     Ok(Record {
         event_version: EVENT_VERSION.into(),
-        user_identity: UserIdentity::aws_internal(settings.account.clone()),
-        event_time: SystemClock.now().plus_millis(settings.clock_offset_millis),
+        user_identity,
+        event_time: time(world),
         event_source: EVENT_SOURCE.into(),
         event_name: name.into(),
         aws_region: settings.region.clone(),
@@ -164,7 +227,7 @@ fn record(world: &World, name: &str, details: Map<String, Value>) -> Result<Reco
         response_elements: Value::Null,
         additional_event_data: None,
         request_id: None,
-        event_id,
+        event_id: new_id()?,
         read_only: true,
         resources: Vec::new(),
         event_type: EventType::AwsServiceEvent,
@@ -172,7 +235,7 @@ fn record(world: &World, name: &str, details: Map<String, Value>) -> Result<Reco
         recipient_account_id: settings.account.clone(),
         shared_event_id: None,
         vpc_endpoint_id: None,
-        service_event_details: Some(details),
+        service_event_details: None,
         event_category: "Management".into(),
         tls_details: None,
     })

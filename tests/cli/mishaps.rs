@@ -118,3 +118,34 @@ fn a_message_that_claims_to_be_enormous_gets_little_memory() {
         assert!(!place.path("out").exists(), "{name}");
     }
 }
+
+#[test]
+fn a_rollback_that_is_accepted_names_what_is_given_up() {
+    let place = Place::new();
+    let made = String::from_utf8(place.command(&["key", "create"]).output().unwrap().stdout).unwrap();
+    let before = fs::read(place.path("keystore.d/keystore.db")).unwrap();
+    for number in 0..12 {
+        place.succeeds(&["alias", "create", &format!("alias/new-{number}"), made.trim()]);
+    }
+    fs::write(place.path("keystore.d/keystore.db"), before).unwrap();
+    let recover = |arguments: &[&str]| {
+        let output = place.command(arguments).output().unwrap();
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        (output.status.code().unwrap(), said.concat())
+    };
+    assert_eq!(recover(&["keystore", "recover"]).0, 4);
+    let (code, said) = recover(&["keystore", "recover", "--accept-rollback"]);
+    assert_eq!(code, 0, "{said}");
+    let named: Vec<&str> = said.lines().filter(|line| line.contains("CreateAlias")).collect();
+    assert_eq!(named.len(), 10, "{said}");
+    assert!(
+        named.iter().zip(0..).all(|(line, number)| line.ends_with(&format!("alias/new-{number}"))),
+        "{said}"
+    );
+    assert!(said.contains("12 changes since are given up") && said.contains("and 2 more"), "{said}");
+    // What is named can be looked at, and the record is found as the write of somebody.
+    let number = named[0].split(' ').next().unwrap();
+    place.succeeds(&["audit", "show", number]);
+    let (_, found) = recover(&["audit", "query", "--event-name", "AcceptRollback", "--read-only", "false"]);
+    assert!(found.lines().count() == 2 && found.contains("user/admin"), "{found}");
+}

@@ -3,10 +3,14 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use keystead::{
-    audit::read,
+    audit::{
+        query::{Attribute, Filter},
+        read,
+    },
     keystore::{Keystore, KeystoreError, WithoutAsking},
     kms::{DisableKey, EnableKey, ScheduleKeyDeletion},
     model::{Days, KeyArn, KeyState},
+    services::cloudtrail::Search,
     storage::StorageError,
     world::Row,
 };
@@ -180,9 +184,21 @@ fn an_older_database_is_taken_when_that_is_said_and_the_log_says_so() {
     assert_eq!(decrypt(&keystore, &ciphertext), b"a short plaintext");
     let tail = keystore.audit_tail(&keystore.administrator(), 9).unwrap();
     let record = tail.iter().find(|record| record.event_name == "AcceptRollback").unwrap();
-    let details = record.service_event_details.as_ref().unwrap();
+    let details = &record.response_elements;
     assert_eq!((&details["stateSize"], &details["notAppliedCount"]), (&size_before.into(), &2.into()));
     assert_eq!(details["notApplied"].as_array().unwrap().len(), 2);
+    let named: Vec<&str> = accepted.given_up.iter().map(|one| one.event_name.as_str()).collect();
+    assert_eq!(named, ["DisableKey", "CreateKey"]);
+    assert_eq!(accepted.given_up[0].resources[0].arn, key.to_string());
+    // Somebody did that, and it is a write.
+    assert_eq!((record.read_only, record.succeeded()), (false, true));
+    assert_eq!(record.user_identity.arn.as_ref(), keystore.administrator().arn());
+    assert!(record.user_identity.principal_id.is_some());
+    assert!(record.additional_event_data.as_ref().unwrap()["operatingSystemUser"].is_u64());
+    let write = |attribute, value: &str| Filter::new(attribute, value).unwrap();
+    let filters = vec![write(Attribute::EventName, "AcceptRollback"), write(Attribute::ReadOnly, "false")];
+    let search = Search { filters, ..Search::default() };
+    assert_eq!(keystore.cloudtrail().search(&keystore.administrator(), &search, 9).unwrap().len(), 1);
     // The log goes on from where it was: who kept a checkpoint finds all that was given up still in it.
     keystore.audit_verify_against(Some(&checkpoint)).unwrap();
     drop(keystore);
