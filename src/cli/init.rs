@@ -113,7 +113,7 @@ impl Init {
             ("Administrator", format!("user/{ADMINISTRATOR} (who calls, unless `--as` says otherwise)")),
         ])?;
         if made > 0 {
-            output::say(&format!("{made} calls made what the file describes"));
+            output::say(&format!("{} made what the file describes", output::count(made as u64, "call")));
         }
         tell_made(&mut std::io::stdout().lock(), secrets)?;
         if self.seal(global) == SealKind::Keyfile {

@@ -49,7 +49,7 @@ impl<'t> Table<'t> {
             writeln!(stdout, "{LABEL_STYLE}{line}{LABEL_STYLE:#}")?;
         }
         drop(stdout);
-        let printed = Printed { layout };
+        let mut printed = Printed { table: self, layout };
         printed.more(&rows)?;
         Ok(printed)
     }
@@ -58,12 +58,14 @@ impl<'t> Table<'t> {
 /// A table that was printed.
 #[derive(Debug)]
 pub(super) struct Printed<'t> {
+    table: Table<'t>,
     layout: Layout<'t>,
 }
 
 impl Printed<'_> {
-    /// Prints more rows in the same columns.
-    pub(super) fn more(&self, rows: &[Vec<String>]) -> io::Result<()> {
+    /// Prints more rows below, in the same columns as far as they have the room.
+    pub(super) fn more(&mut self, rows: &[Vec<String>]) -> io::Result<()> {
+        self.layout.make_room(self.table, rows, terminal_width());
         let style = Style::new();
         let mut stdout = anstream::stdout().lock();
         self.layout.lines(rows).iter().try_for_each(|line| writeln!(stdout, "{style}{line}{style:#}"))
@@ -96,6 +98,22 @@ impl<'t> Layout<'t> {
         };
         layout.shrink(table.header, width);
         layout
+    }
+
+    /// Widens the columns for more rows; stacks them when that is too wide.
+    fn make_room(&mut self, table: Table<'t>, rows: &[Vec<String>], width: Option<usize>) {
+        let mut wider = Self::natural(&[], self.stacks.clone(), rows);
+        for (new, old) in wider.widths.iter_mut().zip(&self.widths) {
+            *new = (*new).max(*old);
+        }
+        let too_wide = |layout: &Self| width.filter(|width| layout.width() > *width);
+        if too_wide(&wider).is_some() && !table.stacks.is_empty() && self.stacks != table.stacks {
+            wider = Self::natural(table.header, table.stacks.to_vec(), rows);
+        }
+        if let Some(width) = too_wide(&wider) {
+            wider.shrink(table.header, width);
+        }
+        *self = wider;
     }
 
     /// With columns as wide as what stands in them.
@@ -282,6 +300,30 @@ mod tests {
         let layout = Layout::of(EVENTS, &[row(&["1", "12:00", "user/bob", "Encrypt", "", "ok"])], Some(80));
         let more = layout.lines(&[row(&["2", "12:01", "root", "Sign", "alias/a", "ok"])]);
         assert_eq!(more, ["2  12:01  root      Sign     alias/a   ok"]);
+    }
+
+    #[test]
+    fn more_rows_that_are_wider_get_the_room_that_there_is() {
+        let mut layout = Layout::of(EVENTS, &[row(&["1", "12:00", "root", "Sign", "", "ok"])], Some(60));
+        let wider = [row(&["12", "12:01", "root", "GetKeyRotationStatus", "alias/models", "ok"])];
+        layout.make_room(EVENTS, &wider, Some(60));
+        assert_eq!(layout.lines(&wider), ["12  12:01  root  GetKeyRotationStatus  alias/models  ok"]);
+        let widest = [row(&[
+            "13",
+            "12:01",
+            "user/research/bob",
+            "GetKeyRotationStatus",
+            "alias/models",
+            "AccessDenied",
+        ])];
+        layout.make_room(EVENTS, &widest, Some(60));
+        assert_eq!(
+            layout.lines(&widest),
+            [
+                "13  12:01  GetKeyRotationStatus  AccessDenied",
+                "           user/research/bob     alias/models"
+            ]
+        );
     }
 
     proptest! {

@@ -68,7 +68,8 @@ fn list(global: &Global, model: &SealedTensors) -> Result<(), CommandError> {
     let rows = model.tensors().iter().map(row).collect::<Vec<_>>();
     output::table(&["NAME", "TYPE", "SHAPE", "SIZE"], rows)?;
     let bytes = model.tensors().iter().filter_map(|tensor| tensor.bytes).sum();
-    output::say(&format!("{} {} tensors, {}", model.tensors().len(), model.format(), output::bytes(bytes)));
+    let tensors = output::count(model.tensors().len() as u64, &format!("{} tensor", model.format()));
+    output::say(&format!("{tensors}, {}", output::bytes(bytes)));
     Ok(())
 }
 

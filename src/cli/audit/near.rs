@@ -63,11 +63,11 @@ fn nearest<'n>(typed: &str, names: &'n BTreeSet<String>) -> Option<&'n str> {
         let mistakes = typed.chars().count() / LETTERS_PER_MISTAKE;
         let whole = distance(&typed, &name);
         // Without its path, a name is as good.
-        let bare = distance(last_part(&typed), last_part(&name)) + usize::from(last_part(&name) != name);
+        let bare = distance(last_part(&typed), last_part(&name));
         // The code of an error is shown without its `Exception`.
         let begun = if typed.len() > 2 && name.starts_with(&typed) { 1 } else { usize::MAX };
         let least = whole.min(bare).min(begun);
-        (least <= mistakes.max(1)).then_some(least)
+        (least <= mistakes.max(1)).then_some((least, whole))
     };
     let near = names.iter().filter_map(|name| Some((likeness(name)?, name.as_str())));
     near.min().map(|(_, name)| name)
@@ -119,6 +119,8 @@ mod tests {
             ("user/bob", Some("user/research/bob")),
             ("arn:aws:iam::111122223333:user/bob", Some("user/research/bob")),
             ("user/alcie", Some("user/alice")),
+            ("alcie", None),
+            ("alic", Some("user/alice")),
             ("NotFound", Some("NotFoundException")),
             ("user/alice", None),
             ("arn:aws:iam::111122223333:user/alice", None),

@@ -37,7 +37,7 @@ impl Tail {
     pub(crate) fn run(&self, global: &Global) -> Result<(), CommandError> {
         let (keystore, caller) = global.session()?;
         let last = keystore.audit_last(&caller, self.number)?;
-        let table = if global.json {
+        let mut table = if global.json {
             last.iter().try_for_each(|one| output::json_line(&one.record))?;
             None
         } else {
@@ -51,7 +51,7 @@ impl Tail {
         // Others need the keystore to make the events that are waited for.
         drop(keystore);
         loop {
-            show_new(table.as_ref(), &caller.account(), &directory, &mut bookmark)?;
+            show_new(table.as_mut(), &caller.account(), &directory, &mut bookmark)?;
             thread::sleep(PAUSE);
         }
     }
@@ -59,7 +59,7 @@ impl Tail {
 
 /// Shows what was added: below the table, or as JSON where there is none.
 fn show_new(
-    table: Option<&Printed<'_>>,
+    mut table: Option<&mut Printed<'_>>,
     account: &AccountId,
     directory: &DiskDirectory,
     bookmark: &mut Bookmark,
@@ -69,7 +69,7 @@ fn show_new(
         if record.recipient_account_id != *account {
             continue;
         }
-        match table {
+        match &mut table {
             Some(table) => table.more(&[rows::row(stored.sequence, &record)])?,
             None => output::json_line(&record)?,
         }
