@@ -24,8 +24,10 @@ import time
 
 PROJECT = pathlib.Path(__file__).resolve().parent.parent
 KEYSTEAD = PROJECT / "target/release/keystead"
-PYTHON = PROJECT / "target/bench-python"
-PACKAGES = ["aws-encryption-sdk==4.0.7", "aws-encryption-sdk-cli==4.3.0"]
+ENVIRONMENTS = PROJECT / "target/bench-python"
+SDK_PACKAGE = "aws-encryption-sdk==4.0.7"
+# It wants an older SDK, and so an environment of its own.
+CLI_PACKAGE = "aws-encryption-sdk-cli==4.3.0"
 MIB = 1 << 20
 GIB = 1 << 30
 
@@ -81,13 +83,15 @@ def table(title, results, amount, unit, base):
     print(f"  ratio: of the time of `{base}`", flush=True)
 
 
-def python(*packages):
-    if not (PYTHON / "complete").exists():
-        shutil.rmtree(PYTHON, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", PYTHON], check=True)
-        subprocess.run([PYTHON / "bin/python", "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
-        (PYTHON / "complete").touch()
-    return PYTHON / "bin/python"
+def python(package):
+    """The directory of commands of an environment with this package, made when there is none."""
+    place = ENVIRONMENTS / package.replace("==", "-")
+    if not (place / "complete").exists():
+        shutil.rmtree(place, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", place], check=True)
+        subprocess.run([place / "bin/python", "-m", "pip", "install", "--quiet", package], check=True)
+        (place / "complete").touch()
+    return place / "bin"
 
 
 def noise(path, size):
@@ -100,7 +104,7 @@ def noise(path, size):
 
 def files(place, rounds, size):
     noise(place / "model", size)
-    sdk, raw = python(), ["--raw-aes", "lab,key,key"]
+    sdk, raw = python(SDK_PACKAGE) / "python", ["--raw-aes", "lab,key,key"]
     encrypt = [
         ("cp", ["cp", "model", "copy"], ["copy"]),
         ("keystead encrypt", [KEYSTEAD, "encrypt", "model", *raw, "-o", "sealed"], ["sealed"]),
@@ -169,7 +173,8 @@ def folder(place, rounds, count):
     keystore = ["--keystore", "keystore.d", "--key-file", "keystore.key"]
     for command in (["init"], ["key", "create", "--alias", "alias/models"]):
         run([KEYSTEAD, *command, *keystore], cwd=place)
-    cli = python().parent / "aws-encryption-cli"
+    commands = python(CLI_PACKAGE)
+    cli = commands / "aws-encryption-cli"
     server = subprocess.Popen(
         [KEYSTEAD, "serve", "--ephemeral", "--auth", "none", "--listen", "127.0.0.1:0", "--port-file", "port"],
         cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -180,7 +185,7 @@ def folder(place, rounds, count):
         environment = {**os.environ, "AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": "us-east-1",
                        "AWS_ACCESS_KEY_ID": "123456789012", "AWS_SECRET_ACCESS_KEY": "none"}
         make = "import boto3; print(boto3.client('kms').create_key()['KeyMetadata']['Arn'])"
-        key = subprocess.run([python(), "-c", make], env=environment, check=True, capture_output=True, text=True).stdout.strip()
+        key = subprocess.run([commands / "python", "-c", make], env=environment, check=True, capture_output=True, text=True).stdout.strip()
         (place / "cli").mkdir()
         contenders = [
             ("keystead encrypt DIR/", [KEYSTEAD, "encrypt", "files/", "--key", "alias/models", "-o", "sealed", *keystore], ["sealed"]),

@@ -8,6 +8,10 @@
 #![expect(clippy::print_stdout, reason = "a measurement prints what it measured")]
 #![expect(clippy::indexing_slicing, reason = "a measurement's own records are as it made them")]
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use std::{
     error::Error,
     fs::OpenOptions,

@@ -6,6 +6,10 @@
 
 #![allow(clippy::print_stdout, reason = "a measurement prints what it measured")]
 
+/// The program's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 use keystead::{
     lab::in_transit::{Parties, Throughput, Wire},
     transit::{Resumption, TransitError},

@@ -3,20 +3,15 @@
 //! Calls hand in what they want recorded and changed, in the order in which they were decided. One thread takes all
 //! that has queued up, appends its records to the audit log with a single fsync, commits its changes to storage as one
 //! transaction, and only then answers. So nothing is answered before its record is durable, a mutation's record comes
-//! before its state, and under load one fsync serves many calls: the writer waits a moment for those that are being
-//! decided. A call that is alone is never waited for.
+//! before its state, and under load one fsync serves many calls.
 //!
 //! After any failure the writer latches: nothing is answered any more until the keystore is opened anew. What was
 //! decided on top of a change that did not become durable must not be believed.
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
-    time::Duration,
 };
 
 use super::CallError;
@@ -109,25 +104,9 @@ impl Head {
 /// What callers hear when the writer is gone.
 pub(super) const STOPPED: &str = "the writer has stopped";
 
-/// How long the writer waits for calls that are being decided: about what they take, and less than an fsync does.
-const GATHERING: Duration = Duration::from_micros(100);
-
 struct Shared {
     head: Mutex<Head>,
     filled: Condvar,
-    /// How many calls are being decided.
-    deciding: AtomicUsize,
-}
-
-/// That a call is being decided, until this is dropped.
-pub(super) struct Deciding<'c>(&'c Shared);
-
-impl Drop for Deciding<'_> {
-    fn drop(&mut self) {
-        if self.0.deciding.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.0.filled.notify_one();
-        }
-    }
 }
 
 /// The writer and the way to it.
@@ -155,8 +134,7 @@ impl Committer {
             failure: None,
             durable,
         };
-        let deciding = AtomicUsize::new(0);
-        let shared = Arc::new(Shared { head: Mutex::new(head), filled: Condvar::new(), deciding });
+        let shared = Arc::new(Shared { head: Mutex::new(head), filled: Condvar::new() });
         let writer = Arc::clone(&shared);
         let thread =
             std::thread::Builder::new().name("keystead-writer".into()).spawn(move || writer.run(sinks))?;
@@ -166,12 +144,6 @@ impl Committer {
     /// The head, for whoever is to decide next.
     pub(super) fn lock(&self) -> MutexGuard<'_, Head> {
         self.shared.lock()
-    }
-
-    /// Says that a call is being decided, so that the writer waits a moment for it.
-    pub(super) fn deciding(&self) -> Deciding<'_> {
-        self.shared.deciding.fetch_add(1, Ordering::AcqRel);
-        Deciding(&self.shared)
     }
 
     /// Lets the head go, and wakes the writer if it sleeps and something is queued.
@@ -211,24 +183,16 @@ impl Shared {
         self.head.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until something is queued, and a moment longer while more is about to be.
-    fn gather(&self) -> MutexGuard<'_, Head> {
-        let mut head = self.lock();
-        while head.queue.is_empty() && !head.closing {
-            head.idle = true;
-            head = self.filled.wait(head).unwrap_or_else(PoisonError::into_inner);
-        }
-        head.idle = false;
-        let more_to_come = |head: &mut Head| !head.closing && self.deciding.load(Ordering::Acquire) > 0;
-        let gathered = self.filled.wait_timeout_while(head, GATHERING, more_to_come);
-        gathered.unwrap_or_else(PoisonError::into_inner).0
-    }
-
     fn run(&self, mut sinks: Sinks) -> Sinks {
         let _last_act = Latch(self);
         let mut state_is_behind = false;
         loop {
-            let mut head = self.gather();
+            let mut head = self.lock();
+            while head.queue.is_empty() && !head.closing {
+                head.idle = true;
+                head = self.filled.wait(head).unwrap_or_else(PoisonError::into_inner);
+            }
+            head.idle = false;
             if head.queue.is_empty() {
                 let healthy = head.check().is_ok();
                 drop(head);

@@ -114,7 +114,6 @@ impl Door {
         options: &CallOptions,
         done: impl FnOnce(Result<O::Answer, CallError>) + Send + 'static,
     ) {
-        let deciding = self.committer.deciding();
         match self.take_place(caller, operation, options) {
             Err(error) => done(Err(error)),
             Ok((mut head, decided)) => {
@@ -125,7 +124,6 @@ impl Door {
                 let entry = Entry { records: decided.records, changes };
                 head.push(entry, Some(Box::new(move |durable| done(durable.and(outcome)))));
                 self.committer.release(head);
-                drop(deciding);
             }
         }
     }

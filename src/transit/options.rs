@@ -71,8 +71,8 @@ pub enum Resumption {
 
 /// How long a record that is sent may be, its header included.
 ///
-/// Half of what TLS allows: glibc copies 8 KiB and more by `rep movsb`, which on AMD's Zen 3 and 4 is several times slower
-/// than its own loop when source and target lie alike in their pages, and each record is copied at both ends.
+/// Half of what TLS allows (RFC 8446, section 5.1), which was measured to be the quickest: a record is copied at both ends,
+/// and two copies of 16 KiB fill the nearest cache of most processors.
 pub(super) const RECORD_BYTES_MAX: usize = 8 * 1024;
 
 /// How many sessions a side remembers.

@@ -1,7 +1,7 @@
 //! Sockets that do not wait for ever: an idle, slow or half-open peer is let go, and there are never too many.
 
 use std::{
-    io::{self, Read, Write},
+    io::{self, BufRead, Read, Write},
     net::{Shutdown, TcpStream},
     ops::DerefMut,
     sync::{
@@ -39,8 +39,9 @@ impl Default for Limits {
     }
 }
 
-/// A stream in both directions that can say its end: TLS, or a plain socket.
-pub trait Duplex: Read + Write {
+/// A stream in both directions that can say its end: TLS, or a plain socket. What has come is read where it lies by
+/// [`BufRead`], which saves a copy.
+pub trait Duplex: BufRead + Write {
     /// Says that nothing more follows, so that the other side can tell the end from a cut. One that has gone is not told.
     ///
     /// # Errors
@@ -56,7 +57,7 @@ pub trait Duplex: Read + Write {
 impl<C, S> Duplex for StreamOwned<C, Bounded>
 where
     C: DerefMut<Target = ConnectionCommon<S>>,
-    S: SideData,
+    S: SideData + 'static,
 {
     fn finish(&mut self) -> Result<(), TransitError> {
         self.conn.send_close_notify();
@@ -197,13 +198,22 @@ impl Bounded {
 
 impl Read for Bounded {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.fill_buf()?.read(buffer)?;
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+impl BufRead for Bounded {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.start == self.end {
             (self.start, self.end) = (0, self.fill()?);
         }
-        let mut ready = self.input.get(self.start..self.end).unwrap_or_default();
-        let read = ready.read(buffer)?;
-        self.start += read;
-        Ok(read)
+        Ok(self.input.get(self.start..self.end).unwrap_or_default())
+    }
+
+    fn consume(&mut self, bytes: usize) {
+        self.start = self.start.saturating_add(bytes).min(self.end);
     }
 }
 

@@ -83,7 +83,7 @@ fn the_readme_and_ci_name_the_same_commands() {
     assert!(readme.contains("\ncargo run --release -- demo ") && readme.contains("\ncargo test "));
     let ci = fs::read_to_string(project.join(".ci/run")).unwrap();
     assert!(ci.lines().any(|line| line == "cargo test"), "{ci}");
-    assert!(ci.lines().any(|line| line == "cargo run --release -- demo"), "{ci}");
+    assert!(ci.lines().any(|line| line == "cargo run -- demo"), "{ci}");
 }
 
 fn session(glob: &str) {

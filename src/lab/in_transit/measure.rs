@@ -233,12 +233,15 @@ fn handshake(client: &Client, address: SocketAddr, limits: &Limits) -> Result<Du
     Ok(began.elapsed())
 }
 
-fn drain(stream: &mut dyn Read) -> Result<u64, TransitError> {
-    let (mut buffer, mut all) = (vec![0; CHUNK_BYTES], 0);
+fn drain(stream: &mut dyn Duplex) -> Result<u64, TransitError> {
+    let mut all = 0;
     loop {
-        match stream.read(&mut buffer) {
+        match stream.fill_buf().map(<[u8]>::len) {
             Ok(0) => return Ok(all),
-            Ok(read) => all += read as u64,
+            Ok(bytes) => {
+                stream.consume(bytes);
+                all += bytes as u64;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error.into()),
         }
