@@ -15,6 +15,7 @@ use rustls::{
 use super::{
     Bounded, Identity, Limits, Negotiated, Now, Options, Resumption, TransitError, Trust,
     options::{RECORD_BYTES_MAX, SESSIONS_MAX},
+    stream::OUTPUT_BYTES,
     trust::ServerJudge,
 };
 
@@ -110,6 +111,7 @@ impl Client {
             return Err(refused);
         }
         socket.settle();
+        connection.set_buffer_limit(Some(OUTPUT_BYTES));
         Ok(StreamOwned::new(connection, socket))
     }
 

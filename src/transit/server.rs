@@ -16,6 +16,7 @@ use rustls::{
 use super::{
     Bounded, Identity, Limits, Negotiated, Now, Options, Peer, Resumption, TransitError, Trust,
     options::{RECORD_BYTES_MAX, SESSIONS_MAX},
+    stream::OUTPUT_BYTES,
     trust::ClientJudge,
 };
 
@@ -128,6 +129,7 @@ impl Server {
             }
         };
         socket.settle();
+        connection.set_buffer_limit(Some(OUTPUT_BYTES));
         Ok((StreamOwned::new(connection, socket), peer))
     }
 

@@ -116,7 +116,9 @@ pub fn reason(stream: &mut dyn Duplex, error: io::Error) -> TransitError {
 }
 
 /// What is read from the system at once: `rustls` asks for 4 KiB, and each call costs as much as decrypting that.
-const INPUT_BYTES: usize = 64 * 1024;
+const INPUT_BYTES: usize = 256 * 1024;
+/// How much is encrypted before it is handed to the system, which costs as much as encrypting some records.
+pub(super) const OUTPUT_BYTES: usize = 256 * 1024;
 /// How much of what a refused peer still sends is passed over.
 const FAREWELL_BYTES_MAX: usize = 16 * 1024 * 1024;
 
