@@ -33,7 +33,7 @@ pub(super) struct Directory {
     made: bool,
     /// The id of the keystore whose making was cut short here.
     unfinished: Option<String>,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Directory {
@@ -233,8 +233,21 @@ pub(super) fn check_private(path: &Path) -> Result<(), KeystoreError> {
     Ok(())
 }
 
+/// The keystore's lock, until it is dropped.
+///
+/// It is let go by name: closing the file is not enough while a child of this process that has not begun its own program
+/// yet shares it (flock(2)).
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _closed_soon = self.0.unlock();
+    }
+}
+
 /// Takes the keystore's lock and writes into it who holds it.
-fn lock(directory: &Path, holder: &str) -> Result<File, KeystoreError> {
+fn lock(directory: &Path, holder: &str) -> Result<Lock, KeystoreError> {
     let path = directory.join(LOCK_FILE);
     let mut file = OpenOptions::new()
         .read(true)
@@ -258,7 +271,7 @@ fn lock(directory: &Path, holder: &str) -> Result<File, KeystoreError> {
     let text = format!("process {} ({holder})", std::process::id());
     let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes()));
     written.map_err(KeystoreError::io(path))?;
-    Ok(file)
+    Ok(Lock(file))
 }
 
 #[cfg(test)]
@@ -277,7 +290,12 @@ mod tests {
         let error = lock(&path, "other").unwrap_err().to_string();
         assert!(error.contains(&format!("process {} (keystead init)", std::process::id())), "{error}");
         drop(first);
-        assert!(lock(&path, "other").is_ok());
+        // As a child has it between fork and exec.
+        let held = lock(&path, "other").unwrap();
+        let shared = held.0.try_clone().unwrap();
+        drop(held);
+        assert!(lock(&path, "third").is_ok());
+        drop(shared);
     }
 
     #[test]
