@@ -39,14 +39,18 @@ impl InputFile {
             .is_ok_and(|other| (other.dev(), other.ino()) == (self.before.dev(), self.before.ino()))
     }
 
-    /// Makes sure that the file is what it was when it was opened: by its size and its time of change to the nanosecond. A change within one tick of the file system's clock that keeps the size goes
-    /// unnoticed.
+    /// Makes sure that the file is what it was when it was opened: by its size and its times of modification and of change to
+    /// the nanosecond. Who writes can set back the first of them and not the other (inode(7)). A change within one tick of
+    /// the file system's clock that keeps the size goes unnoticed.
     pub(super) fn expect_unchanged(&self) -> Result<(), ArtifactError> {
         let after = self
             .file
             .metadata()
             .map_err(|source| ArtifactError::Unreadable { path: self.path.clone(), source })?;
-        let state = |metadata: &Metadata| (metadata.len(), metadata.mtime(), metadata.mtime_nsec());
+        let state = |metadata: &Metadata| {
+            let modified = (metadata.mtime(), metadata.mtime_nsec());
+            (metadata.len(), modified, (metadata.ctime(), metadata.ctime_nsec()))
+        };
         if state(&self.before) == state(&after) {
             Ok(())
         } else {

@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::envelope::{HeaderError, MessageId, MessageInfo, inspect};
 
@@ -28,11 +28,16 @@ const FRAME_MULTIPLE: u32 = 128;
 /// The Python client's longest frame.
 const FRAME_BYTES_MAX: u32 = i32::MAX as u32;
 
+/// A path as it can be shown: JSON has no place for one that is not UTF-8.
+fn as_shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
 /// Something that was found in one file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LintFinding {
     /// The file.
-    #[serde(rename = "Path")]
+    #[serde(rename = "Path", serialize_with = "as_shown")]
     pub path: PathBuf,
     /// What it is.
     #[serde(flatten)]
@@ -47,13 +52,13 @@ pub enum LintKind {
     /// Another file has the same message id and other bytes in its header.
     SharedMessageId {
         /// That file.
-        #[serde(rename = "With")]
+        #[serde(rename = "With", serialize_with = "as_shown")]
         with: PathBuf,
     },
     /// Another file has the very same header: a copy.
     Copy {
         /// That file.
-        #[serde(rename = "Of")]
+        #[serde(rename = "Of", serialize_with = "as_shown")]
         of: PathBuf,
     },
     /// The suite does not commit to its key.

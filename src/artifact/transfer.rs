@@ -369,6 +369,31 @@ mod tests {
     }
 
     #[test]
+    fn a_source_whose_time_of_modification_is_set_back_is_noticed() {
+        use std::os::unix::fs::MetadataExt;
+        let lab = Lab::new();
+        let source = &lab.path("x");
+        fs::write(source, [7; 100]).unwrap();
+        let before = fs::metadata(source).unwrap();
+        let (mut first, changed) =
+            (true, |metadata: &fs::Metadata| (metadata.ctime(), metadata.ctime_nsec()));
+        let error = lab
+            .seal_heard("x", Target::Beside, false, &mut |_| {
+                if std::mem::take(&mut first) {
+                    fs::write(source, [8; 100]).unwrap();
+                    let file = File::options().write(true).open(source).unwrap();
+                    // Until the file system's clock has ticked.
+                    while changed(&fs::metadata(source).unwrap()) == changed(&before) {
+                        file.set_modified(before.modified().unwrap()).unwrap();
+                    }
+                    file.set_modified(before.modified().unwrap()).unwrap();
+                }
+            })
+            .unwrap_err();
+        assert!(matches!(error, ArtifactError::Changed { .. }), "{error}");
+    }
+
+    #[test]
     fn what_is_no_file_is_named_for_what_it_is() {
         let lab = Lab::new();
         fs::create_dir(lab.path("dir")).unwrap();

@@ -92,7 +92,7 @@ fn tell(global: &Global, opened: &Done<Opened>) -> Result<(), CommandError> {
     let message = &opened.message;
     if global.json {
         return output::json(&serde_json::json!({
-            "Path": path,
+            "Path": path.to_string_lossy(),
             "MessageId": message.header.message_id,
             "EncryptionContext": message.header.context,
             "PlaintextBytes": message.plaintext_bytes,

@@ -132,7 +132,7 @@ fn tell(global: &Global, path: Option<&Path>, sealed: &Done<Sealed>) -> Result<(
     let Some(path) = path else { return Ok(()) };
     if global.json {
         return output::json(&serde_json::json!({
-            "Path": path,
+            "Path": path.to_string_lossy(),
             "MessageId": message.header.message_id,
             "Recipients": recipients,
             "PlaintextBytes": message.plaintext_bytes,

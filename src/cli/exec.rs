@@ -72,6 +72,9 @@ pub(super) struct Exec {
 
 impl Exec {
     pub(super) fn run(&self, global: &Global) -> Result<exit::Exit, CommandError> {
+        if global.has_passphrase_fd() {
+            return Err(CommandError::usage("there is no passphrase to read: the keystore is made anew"));
+        }
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
         let server = if self.tls { bind(None, Some(free)) } else { bind(Some(free), None) }?;
         let endpoint = endpoints(&server).concat();

@@ -94,7 +94,7 @@ pub(super) fn tell_sealed(global: &Global, sealed: &SealedFolder, done: &str) ->
     let manifest = &sealed.manifest;
     if global.json {
         return output::json(&serde_json::json!({
-            "Path": sealed.path,
+            "Path": sealed.path.to_string_lossy(),
             "ManifestId": sealed.manifest_id,
             "Files": manifest.files().len(),
             "PlaintextBytes": manifest.bytes(),
@@ -130,7 +130,7 @@ pub(super) fn open(
 fn tell_opened(global: &Global, opened: &OpenedFolder, folder: &FolderReader) -> Result<(), CommandError> {
     if global.json {
         return output::json(&serde_json::json!({
-            "Path": opened.path,
+            "Path": opened.path.to_string_lossy(),
             "ManifestId": folder.manifest_id(),
             "EncryptionContext": folder.context(),
             "Files": opened.files,
@@ -176,6 +176,9 @@ impl From<FolderError> for CommandError {
                 "move `{}` away, or remove the unfinished folder to begin anew",
                 path.display()
             )),
+            FolderError::Foreign { .. } => {
+                command_error.hint("have it removed, or give another output: its owner could read and change what is made there")
+            }
             FolderError::NoManifest { .. } => {
                 command_error.hint("a folder that `keystead encrypt` did not finish has none: run that again")
             }

@@ -187,6 +187,11 @@ impl Global {
         Flags { global: self, asked: None }
     }
 
+    /// Whether the passphrase is in an open descriptor, which a program that is started would have too.
+    pub(super) fn has_passphrase_fd(&self) -> bool {
+        self.passphrase_fd.is_some()
+    }
+
     /// Whether a passphrase is given by a flag or the environment.
     pub(super) fn names_passphrase(&self) -> bool {
         self.passphrase_fd.is_some()

@@ -48,7 +48,7 @@ impl List {
             manifest.files().iter().filter(|file| selection.takes(&file.path)).collect();
         if global.json {
             return output::json(&serde_json::json!({
-                "Path": self.path,
+                "Path": self.path.to_string_lossy(),
                 "ManifestId": folder.manifest_id(),
                 "EncryptionContext": folder.context(),
                 "Directories": manifest.directories(),

@@ -109,7 +109,7 @@ impl Reencrypt {
         let message = &moved.message;
         if global.json {
             return output::json(&serde_json::json!({
-                "Path": self.path,
+                "Path": self.path.to_string_lossy(),
                 "MessageId": message.header.message_id,
                 "PlaintextBytes": message.plaintext_bytes,
                 "MessageBytes": message.message_bytes,

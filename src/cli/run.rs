@@ -43,6 +43,10 @@ impl Run {
             return Err(CommandError::usage("the command does not say where the path belongs")
                 .hint("write {} in its place: `keystead run FILE -- COMMAND {}`"));
         }
+        if global.has_passphrase_fd() {
+            return Err(CommandError::usage("the command would inherit the descriptor of the passphrase")
+                .hint("give the passphrase by `--passphrase-file FILE`"));
+        }
         let options = self.keys.options()?;
         let meter = Meter::new(global);
         let progress = &mut |progress| meter.update(&self.path, progress);

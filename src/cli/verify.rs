@@ -64,7 +64,7 @@ impl Verify {
         let message = opened.message;
         if global.json {
             return output::json(&serde_json::json!({
-                "Path": self.path,
+                "Path": self.path.to_string_lossy(),
                 "MessageId": message.header.message_id,
                 "EncryptionContext": message.header.context,
                 "PlaintextBytes": message.plaintext_bytes,
@@ -88,7 +88,7 @@ impl Verify {
         let manifest = folder.manifest();
         if global.json {
             output::json(&serde_json::json!({
-                "Path": self.path,
+                "Path": self.path.to_string_lossy(),
                 "ManifestId": folder.manifest_id(),
                 "Files": manifest.files().len(),
                 "PlaintextBytes": manifest.bytes(),

@@ -149,3 +149,18 @@ fn a_rollback_that_is_accepted_names_what_is_given_up() {
     let (_, found) = recover(&["audit", "query", "--event-name", "AcceptRollback", "--read-only", "false"]);
     assert!(found.lines().count() == 2 && found.contains("user/admin"), "{found}");
 }
+
+/// JSON has no place for such a name; what was done is told all the same.
+#[test]
+fn a_name_that_is_not_utf_8_is_told_as_far_as_it_can_be_shown() {
+    let place = Place::new();
+    let script = r#"name=$(printf '\377\376') && echo weights > "$name" &&
+        "$KEYSTEAD" encrypt "$name" --key alias/models --json &&
+        "$KEYSTEAD" decrypt "$name.sealed" --force --json &&
+        "$KEYSTEAD" verify "$name.sealed" --json &&
+        cp "$name.sealed" "$name.copy" && "$KEYSTEAD" lint "$name.sealed" "$name.copy" --json"#;
+    let output = place.other("sh", &["-c", script]).output().unwrap();
+    let (out, err) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(6), "a copy is unusual: {out}{err}");
+    assert!(out.matches("\u{fffd}\u{fffd}.sealed").count() >= 3, "{out}");
+}

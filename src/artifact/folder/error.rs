@@ -54,6 +54,12 @@ pub enum FolderError {
         /// The unfinished folder.
         path: PathBuf,
     },
+    /// The unfinished folder is another user's.
+    #[error("`{}` belongs to another user", path.display())]
+    Foreign {
+        /// The unfinished folder.
+        path: PathBuf,
+    },
     /// Something lies in an unfinished folder that the work to be gone on with does not put there.
     #[error("`{}` is no part of what is to be made there", path.display())]
     Strange {

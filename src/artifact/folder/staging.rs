@@ -35,6 +35,14 @@ pub(super) struct Staging {
     resumed: bool,
 }
 
+fn expect_ours(owner: u32, unfinished: &Path) -> Result<(), FolderError> {
+    if owner == rustix::process::geteuid().as_raw() {
+        Ok(())
+    } else {
+        Err(FolderError::Foreign { path: unfinished.into() })
+    }
+}
+
 impl Staging {
     /// Begins the folder that is to be called `target`, or goes on with it. Its directory gets these permission bits, as
     /// far as the umask lets.
@@ -66,9 +74,12 @@ impl Staging {
             Err(Errno::WOULDBLOCK) => return Err(FolderError::Busy { path: unfinished }),
             Err(error) => return Err(FolderError::unwritable(&unfinished, error.into())),
         }
+        let held = root.directory(None).map(fs::File::from).and_then(|directory| directory.metadata());
+        let held = held.map_err(|error| FolderError::unwritable(&unfinished, error))?;
+        // Whoever owns the directory can read and change all that comes into it.
+        expect_ours(held.uid(), &unfinished)?;
         // Whoever had the lock may have finished meanwhile: then what we hold is not what has the name now.
         let same = |directory: &fs::Metadata| -> io::Result<bool> {
-            let held = fs::File::from(root.directory(None)?).metadata()?;
             Ok((held.dev(), held.ino()) == (directory.dev(), directory.ino()))
         };
         match fs::symlink_metadata(&unfinished).and_then(|named| same(&named)) {
@@ -209,6 +220,13 @@ mod tests {
         assert_eq!(again.finish().unwrap(), target);
         assert_eq!(fs::read(target.join("x")).unwrap(), b"x");
         assert!(!unfinished_name(&target).exists());
+    }
+
+    #[test]
+    fn nothing_is_made_in_a_folder_of_somebody_elses() {
+        let us = rustix::process::geteuid().as_raw();
+        assert!(expect_ours(us, Path::new("x")).is_ok());
+        assert!(matches!(expect_ours(us + 1, Path::new("x")), Err(FolderError::Foreign { .. })));
     }
 
     #[test]

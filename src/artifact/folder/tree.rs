@@ -59,6 +59,8 @@ pub(super) struct State {
     pub(super) size: u64,
     number: u64,
     modified: (i64, u32),
+    /// When it was changed in any way: nobody can set that back (inode(7)).
+    changed: (i64, u32),
 }
 
 /// Something in a tree.
@@ -202,7 +204,9 @@ impl State {
     pub(super) fn of(file: &File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         let nanoseconds = u32::try_from(metadata.mtime_nsec()).unwrap_or_default();
-        Ok(Self { size: metadata.len(), number: metadata.ino(), modified: (metadata.mtime(), nanoseconds) })
+        let modified = (metadata.mtime(), nanoseconds);
+        let changed = (metadata.ctime(), u32::try_from(metadata.ctime_nsec()).unwrap_or_default());
+        Ok(Self { size: metadata.len(), number: metadata.ino(), modified, changed })
     }
 
     /// When the file was last modified.
@@ -216,7 +220,7 @@ fn look(directory: &OwnedFd, name: &CStr) -> io::Result<(Kind, State)> {
     let stat = match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
         Err(Errno::NOENT) => {
-            return Ok((Kind::Gone, State { size: 0, number: 0, modified: (0, 0) }));
+            return Ok((Kind::Gone, State { size: 0, number: 0, modified: (0, 0), changed: (0, 0) }));
         }
         Err(error) => return Err(error.into()),
     };
@@ -230,7 +234,9 @@ fn look(directory: &OwnedFd, name: &CStr) -> io::Result<(Kind, State)> {
     };
     let nanoseconds = u32::try_from(stat.st_mtime_nsec).unwrap_or_default();
     let size = u64::try_from(stat.st_size).unwrap_or_default();
-    Ok((kind, State { size, number: stat.st_ino, modified: (stat.st_mtime, nanoseconds) }))
+    let modified = (stat.st_mtime, nanoseconds);
+    let changed = (stat.st_ctime, u32::try_from(stat.st_ctime_nsec).unwrap_or_default());
+    Ok((kind, State { size, number: stat.st_ino, modified, changed }))
 }
 
 /// A file in the making, in a tree. Dropped before [`keep`](Self::keep), it leaves nothing behind.
