@@ -4,6 +4,7 @@
 //! action that does not exist matches `kms:*` as any other does, so whoever asks about one by mistake would hear that it is
 //! allowed. AWS's simulators answer that, and policies may name what does not exist; a question of one's own may not.
 
+use strsim::osa_distance;
 use thiserror::Error;
 
 /// Every action of KMS, sorted.
@@ -115,7 +116,7 @@ pub(super) fn are_alike(one: &str, other: &str) -> bool {
     let (one, other) = (one.to_ascii_lowercase(), other.to_ascii_lowercase());
     let (short, long) = if one.len() < other.len() { (&one, &other) } else { (&other, &one) };
     let name = short.split_once(':').map_or("", |(_, name)| name);
-    (!name.is_empty() && long.starts_with(short.as_str())) || distance(&one, &other) <= 1
+    (!name.is_empty() && long.starts_with(short.as_str())) || osa_distance(&one, &other) <= 1
 }
 
 /// More slips than these are another word. (`Encrypt` and `Decrypt` are two apart: not enough to be taken for each other.)
@@ -127,36 +128,11 @@ fn nearest<'n>(name: &str, names: &[&'n str]) -> Option<&'n str> {
     let slips_max = SLIPS_MAX.min(name.len() / 3);
     let rank = |one: &str| {
         let one = one.to_ascii_lowercase();
-        let slips = distance(&name, &one);
+        let slips = osa_distance(&name, &one);
         (slips <= slips_max).then_some((!one.starts_with(&name), slips))
     };
     let ranked = names.iter().filter_map(|one| Some((rank(one)?, *one)));
     ranked.min_by_key(|(rank, _)| *rank).map(|(_, one)| one)
-}
-
-/// How many slips make one text of the other: a character more, less or another, or two neighbours that changed places.
-///
-/// Source: the "optimal string alignment" distance.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let start: Vec<usize> = (0..=other.len()).collect();
-    let (mut before, mut last, mut left) = (start.clone(), start, None);
-    for (row, here) in one.chars().enumerate() {
-        let mut next = vec![row + 1];
-        for (column, there) in other.iter().enumerate() {
-            let at = |line: &[usize], column: usize| line.get(column).copied().unwrap_or(usize::MAX);
-            let same = usize::from(here != *there);
-            let mut slips =
-                (at(&last, column) + same).min(at(&last, column + 1) + 1).min(at(&next, column) + 1);
-            let beside = column.checked_sub(1).and_then(|beside| other.get(beside));
-            if left == Some(*there) && beside == Some(&here) {
-                slips = slips.min(at(&before, column - 1) + 1);
-            }
-            next.push(slips);
-        }
-        (before, last, left) = (last, next, Some(here));
-    }
-    last.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeSet;
 
+use strsim::levenshtein;
+
 use super::rows::last_segment;
 use crate::{
     audit::{Record, index::Found},
@@ -61,9 +63,9 @@ fn nearest<'n>(typed: &str, names: &'n BTreeSet<String>) -> Option<&'n str> {
     let likeness = |name: &str| {
         let name = name.to_lowercase();
         let mistakes = typed.chars().count() / LETTERS_PER_MISTAKE;
-        let whole = distance(&typed, &name);
+        let whole = levenshtein(&typed, &name);
         // Without its path, a name is as good.
-        let bare = distance(last_part(&typed), last_part(&name));
+        let bare = levenshtein(last_part(&typed), last_part(&name));
         // The code of an error is shown without its `Exception`.
         let begun = if typed.len() > 2 && name.starts_with(&typed) { 1 } else { usize::MAX };
         let least = whole.min(bare).min(begun);
@@ -77,34 +79,9 @@ fn last_part(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
-/// How many letters must be changed, added or left out (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (at, letter) in one.chars().enumerate() {
-        let mut next = vec![at + 1];
-        for (place, (wanted, pair)) in other.iter().zip(row.windows(2)).enumerate() {
-            let [diagonal, above] = pair else { continue };
-            let left = next.get(place).copied().unwrap_or_default();
-            next.push((diagonal + usize::from(letter != *wanted)).min(above + 1).min(left + 1));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn letters_are_counted() {
-        for (one, other, expected) in
-            [("", "", 0), ("bob", "bob", 0), ("decript", "decrypt", 1), ("ab", "", 2)]
-        {
-            assert_eq!((distance(one, other), distance(other, one)), (expected, expected));
-        }
-    }
 
     #[test]
     fn what_was_meant_is_found_and_what_is_right_is_left_alone() {
