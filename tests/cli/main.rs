@@ -80,7 +80,7 @@ fn the_commands_of_the_readme_and_the_docs_are_as_they_are_written() {
 fn the_readme_and_ci_name_the_same_commands() {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = fs::read_to_string(project.join("README.md")).unwrap();
-    assert!(readme.contains("\ncargo run --release -- demo ") && readme.contains("\ncargo test "));
+    assert!(readme.contains("\ncargo run -- demo ") && readme.contains("\ncargo test "));
     let ci = fs::read_to_string(project.join(".ci/run")).unwrap();
     assert!(ci.lines().any(|line| line == "cargo test"), "{ci}");
     assert!(ci.lines().any(|line| line == "cargo run -- demo"), "{ci}");
