@@ -51,8 +51,8 @@ pub enum ArtifactError {
         /// Why.
         source: io::Error,
     },
-    /// The source changed while it was sealed; what was sealed may be neither its old content nor its new one.
-    #[error("`{}` changed while it was being sealed", path.display())]
+    /// The source changed while it was read; what was sealed may be neither its old content nor its new one.
+    #[error("`{}` changed while it was being read", path.display())]
     Changed {
         /// The source.
         path: PathBuf,

@@ -3,7 +3,10 @@
 //! Source: <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>, versions 2 and 3, little-endian. Only the header is
 //! read. Counts and lengths are claims: each is checked against a limit and against the file before room is made for it.
 
-use std::io::{BufReader, Read};
+use std::{
+    collections::HashSet,
+    io::{BufReader, Read},
+};
 
 use super::tensors::{ModelError, ModelMetadata, TensorInfo, not_a_model};
 
@@ -50,24 +53,47 @@ pub(super) fn read(reader: &mut dyn Read, file_bytes: u64) -> Result<Header, Mod
     for _ in 0..pairs {
         metadata.push(fields.pair()?);
     }
+    expect_each_once("metadata", metadata.iter().map(|(key, _)| key))?;
     let mut infos = Vec::new();
     for _ in 0..tensors {
         infos.push(fields.tensor()?);
     }
+    expect_each_once("the tensor", infos.iter().map(|info| &info.name))?;
     let alignment = fields.alignment;
     let data = fields
         .position
         .checked_next_multiple_of(alignment)
         .ok_or_else(|| not_a_model("its alignment is 0"))?;
     for info in &mut infos {
+        if !info.offset.is_multiple_of(alignment) {
+            return Err(not_a_model(format!("the tensor `{}` is not aligned", info.name)));
+        }
         info.offset = info.offset.checked_add(data).ok_or_else(beyond)?;
         let end = info.offset.checked_add(info.bytes.unwrap_or(0)).ok_or_else(beyond)?;
         if end > file_bytes {
             return Err(beyond());
         }
     }
-    infos.sort_by_key(|info| info.offset);
+    // One that is empty lies before the one that begins where it does.
+    infos.sort_by_key(|info| (info.offset, info.bytes));
+    for (one, next) in infos.iter().zip(infos.iter().skip(1)) {
+        if one.offset.saturating_add(one.bytes.unwrap_or(0)) > next.offset {
+            return Err(not_a_model(format!("the tensors `{}` and `{}` overlap", one.name, next.name)));
+        }
+    }
     Ok(Header { metadata, tensors: infos })
+}
+
+/// Two readers could take two things of one name for each other's.
+fn expect_each_once<'names>(
+    what: &str,
+    mut names: impl Iterator<Item = &'names String>,
+) -> Result<(), ModelError> {
+    let mut seen = HashSet::new();
+    match names.find(|name| !seen.insert(name.as_str())) {
+        Some(twice) => Err(not_a_model(format!("its header has {what} `{twice}` twice"))),
+        None => Ok(()),
+    }
 }
 
 fn beyond() -> ModelError {
@@ -296,6 +322,35 @@ mod tests {
         for length in 0..file.len() {
             assert!(parse(&file[..length]).is_err(), "{length}");
         }
+    }
+
+    /// A file with one tensor of a byte for each name and offset.
+    fn bytes_at(tensors: &[(&str, u64)]) -> Vec<u8> {
+        let count = tensors.len() as u64;
+        let mut file =
+            [MAGIC.as_slice(), &3_u32.to_le_bytes(), &count.to_le_bytes(), &0_u64.to_le_bytes()].concat();
+        for (name, offset) in tensors {
+            file.extend([text(name), 1_u32.to_le_bytes().into(), 40_u64.to_le_bytes().into()].concat());
+            file.extend([24_u32.to_le_bytes().as_slice(), &offset.to_le_bytes()].concat());
+        }
+        file.resize(file.len().next_multiple_of(32) + 200, 7);
+        file
+    }
+
+    #[test]
+    fn names_are_each_once_and_tensors_lie_side_by_side() {
+        let refused = |tensors: &[(&str, u64)]| {
+            parse(&bytes_at(tensors)).err().map(|error| error.to_string()).unwrap_or_default()
+        };
+        assert_eq!(refused(&[("a", 64), ("b", 0)]), "");
+        assert!(refused(&[("a", 0), ("a", 64)]).contains("the tensor `a` twice"));
+        assert!(refused(&[("a", 32), ("b", 0)]).contains("`b` and `a` overlap"));
+        assert!(refused(&[("a", 0), ("b", 0)]).contains("overlap"));
+        assert!(refused(&[("a", 0), ("b", 65)]).contains("`b` is not aligned"));
+        let pair = [text("k"), 4_u32.to_le_bytes().into(), 1_u32.to_le_bytes().into()].concat();
+        let start = [MAGIC.as_slice(), &3_u32.to_le_bytes(), &0_u64.to_le_bytes(), &2_u64.to_le_bytes()];
+        let twice = [start.concat(), pair.clone(), pair].concat();
+        assert!(parse(&twice).err().unwrap().to_string().contains("metadata `k` twice"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A file that is read, and noticed when it changes meanwhile.
 
 use std::{
-    fs::{self, File, FileType, Metadata},
+    fs::{self, File, FileType, Metadata, Permissions},
     io,
     os::unix::fs::{FileTypeExt, MetadataExt},
     path::{Path, PathBuf},
@@ -31,6 +31,11 @@ impl InputFile {
     /// The file's length when it was opened.
     pub(super) fn bytes(&self) -> u64 {
         self.before.len()
+    }
+
+    /// The file's permissions when it was opened.
+    pub(super) fn permissions(&self) -> Permissions {
+        self.before.permissions()
     }
 
     /// Whether `path` is this file under any name.

@@ -15,13 +15,16 @@ use std::{
 
 use serde::{Serialize, Serializer};
 
-use crate::envelope::{HeaderError, MessageId, MessageInfo, inspect};
+use crate::envelope::{HeaderError, MessageId, MessageInfo, inspect, verifier};
 
 /// What a regular frame is longer than its plaintext.
 const REGULAR_OVERHEAD_BYTES: u64 = 32;
 /// What stands in the final frame before its ciphertext, and behind it.
 const FINAL_HEAD_BYTES: u64 = 24;
 const TAG_BYTES: u64 = 16;
+const IV_BYTES: u64 = 12;
+/// How much of two files is compared at once.
+const COMPARED_BYTES: usize = 1024 * 1024;
 const END_MARK: u32 = u32::MAX;
 /// Clients take frame lengths that are a multiple of AES's block; the Python one, of this many bytes.
 const FRAME_MULTIPLE: u32 = 128;
@@ -49,13 +52,13 @@ pub struct LintFinding {
 #[serde(tag = "Finding")]
 #[non_exhaustive]
 pub enum LintKind {
-    /// Another file has the same message id and other bytes in its header.
+    /// Another file has the same message id and is another message.
     SharedMessageId {
         /// That file.
         #[serde(rename = "With", serialize_with = "as_shown")]
         with: PathBuf,
     },
-    /// Another file has the very same header: a copy.
+    /// Another file is the very same message.
     Copy {
         /// That file.
         #[serde(rename = "Of", serialize_with = "as_shown")]
@@ -83,7 +86,7 @@ pub enum LintKind {
         #[serde(rename = "Bytes")]
         bytes: u64,
     },
-    /// The final frame is not there.
+    /// The body does not end as one of a whole message.
     Truncated,
     /// It begins as a message and is none.
     DamagedHeader {
@@ -114,11 +117,11 @@ impl std::fmt::Display for LintFinding {
             LintKind::SharedMessageId { with } => {
                 write!(
                     formatter,
-                    "has the message id of `{}` and another header: nonces may have met",
+                    "has the message id of `{}` and is another message: nonces may have met",
                     with.display()
                 )
             }
-            LintKind::Copy { of } => write!(formatter, "is a copy of `{}`, or its header is", of.display()),
+            LintKind::Copy { of } => write!(formatter, "is a copy of `{}`", of.display()),
             LintKind::UncommittedSuite { suite } => {
                 write!(formatter, "has suite {suite}, which does not commit to its key")
             }
@@ -130,7 +133,9 @@ impl std::fmt::Display for LintFinding {
                 write!(formatter, "ends in a full final frame, which other clients refuse")
             }
             LintKind::TrailingBytes { bytes } => write!(formatter, "has {bytes} bytes after its end"),
-            LintKind::Truncated => write!(formatter, "has no final frame: it is cut short or damaged"),
+            LintKind::Truncated => {
+                write!(formatter, "does not end as a message does: it is cut short or damaged")
+            }
             LintKind::DamagedHeader { why } => write!(formatter, "begins as a message and is none: {why}"),
         }
     }
@@ -152,14 +157,21 @@ impl Lint {
     ///
     /// # Errors
     ///
-    /// When something cannot be read, with its path.
+    /// When something cannot be read or `path` is neither, with its path.
     pub fn look(&mut self, path: &Path) -> Result<(), (PathBuf, io::Error)> {
         let about = |path: &Path| {
             let path = path.to_path_buf();
             move |error| (path, error)
         };
-        if !fs::metadata(path).map_err(about(path))?.is_dir() {
-            return self.look_at_file(path).map_err(about(path));
+        let metadata = fs::metadata(path).map_err(about(path))?;
+        if !metadata.is_dir() {
+            // A pipe would be waited for.
+            let special = || (path.to_path_buf(), io::Error::other("it is neither a file nor a directory"));
+            return if metadata.is_file() {
+                self.look_at_file(path).map_err(about(path))
+            } else {
+                Err(special())
+            };
         }
         let mut waiting = vec![path.to_path_buf()];
         while let Some(directory) = waiting.pop() {
@@ -207,38 +219,67 @@ impl Lint {
         let mut header = vec![0; usize::try_from(info.header_bytes).map_err(io::Error::other)?];
         file.read_exact_at(&mut header, 0)?;
         match self.seen.get(&info.message_id) {
-            Some((of, other)) if *other == header => found.push(LintKind::Copy { of: of.clone() }),
+            Some((other, same)) if *same == header && is_same_content(file, bytes, other)? => {
+                found.push(LintKind::Copy { of: other.clone() });
+            }
             Some((with, _)) => found.push(LintKind::SharedMessageId { with: with.clone() }),
             None => drop(self.seen.insert(info.message_id, (path.into(), header))),
+        }
+        if let Err(error) = verifier(info.suite, &info.context) {
+            found.push(LintKind::DamagedHeader { why: error.to_string() });
         }
         if !info.suite.commits() {
             found.push(LintKind::UncommittedSuite { suite: info.suite.to_string() });
         }
-        let Some(frame_length) = info.frame_bytes.and_then(NonZeroU32::new) else {
-            found.push(LintKind::Unframed);
-            return Ok(());
-        };
-        let length = frame_length.get();
-        if !length.is_multiple_of(FRAME_MULTIPLE) || length > FRAME_BYTES_MAX {
-            found.push(LintKind::UnusualFrameLength { bytes: length });
-        }
-        match final_frame(file, info.header_bytes, frame_length)? {
-            None => found.push(LintKind::Truncated),
-            Some((_, end)) if end > bytes => found.push(LintKind::Truncated),
-            Some((last, end)) => {
-                if last == length {
+        let end = match info.frame_bytes.and_then(NonZeroU32::new) {
+            Some(frame_length) => {
+                let length = frame_length.get();
+                if !length.is_multiple_of(FRAME_MULTIPLE) || length > FRAME_BYTES_MAX {
+                    found.push(LintKind::UnusualFrameLength { bytes: length });
+                }
+                let last = final_frame(file, info.header_bytes, frame_length)?;
+                if last.is_some_and(|(last, end)| last == length && end <= bytes) {
                     found.push(LintKind::FullFinalFrame);
                 }
-                let end = if info.suite.signs() { end_of_signature(file, end)? } else { end };
-                match bytes.checked_sub(end) {
-                    None => found.push(LintKind::Truncated),
-                    Some(0) => {}
-                    Some(more) => found.push(LintKind::TrailingBytes { bytes: more }),
-                }
+                last.map(|(_, end)| end)
             }
+            None => {
+                found.push(LintKind::Unframed);
+                end_of_unframed(file, info.header_bytes)?
+            }
+        };
+        let end = match end {
+            Some(end) if info.suite.signs() => end_of_signature(file, end)?,
+            end => end,
+        };
+        match end.and_then(|end| bytes.checked_sub(end)) {
+            None => found.push(LintKind::Truncated),
+            Some(0) => {}
+            Some(more) => found.push(LintKind::TrailingBytes { bytes: more }),
         }
         Ok(())
     }
+}
+
+/// Whether a file has the same bytes as the one at `other`.
+fn is_same_content(file: &File, bytes: u64, other: &Path) -> io::Result<bool> {
+    let other = File::open(other)?;
+    if other.metadata()?.len() != bytes {
+        return Ok(false);
+    }
+    let (mut one, mut two) = (vec![0; COMPARED_BYTES], vec![0; COMPARED_BYTES]);
+    let mut at = 0;
+    while at < bytes {
+        let wanted = usize::try_from(bytes - at).unwrap_or(COMPARED_BYTES).min(COMPARED_BYTES);
+        let (one, two) = (one.split_at_mut(wanted).0, two.split_at_mut(wanted).0);
+        file.read_exact_at(one, at)?;
+        other.read_exact_at(two, at)?;
+        if one != two {
+            return Ok(false);
+        }
+        at += wanted as u64;
+    }
+    Ok(true)
 }
 
 /// The final frame's length and where it ends: found by its mark, from frame to frame.
@@ -252,10 +293,11 @@ fn final_frame(file: &File, header_bytes: u64, frame_length: NonZeroU32) -> io::
         }
         match u32::from_be_bytes(mark) {
             END_MARK => {
-                let mut length = [0; 4];
-                let there = is_there(file.read_exact_at(&mut length, at + FINAL_HEAD_BYTES - 4))?;
+                let (mut number, mut length) = ([0; 4], [0; 4]);
+                let there = is_there(file.read_exact_at(&mut number, at + 4))?
+                    && is_there(file.read_exact_at(&mut length, at + FINAL_HEAD_BYTES - 4))?;
                 let length = u32::from_be_bytes(length);
-                let whole = there && length <= frame_length.get();
+                let whole = there && u32::from_be_bytes(number) == sequence && length <= frame_length.get();
                 return Ok(whole.then(|| (length, at + FINAL_HEAD_BYTES + u64::from(length) + TAG_BYTES)));
             }
             found if found == sequence => at += step,
@@ -265,11 +307,20 @@ fn final_frame(file: &File, header_bytes: u64, frame_length: NonZeroU32) -> io::
     Ok(None)
 }
 
-/// Where the signature behind a body ends (u16 length, then the bytes).
-fn end_of_signature(file: &File, at: u64) -> io::Result<u64> {
+/// Where an unframed body ends: IV, length in 8 bytes, ciphertext and tag.
+fn end_of_unframed(file: &File, header_bytes: u64) -> io::Result<Option<u64>> {
+    let mut length = [0; 8];
+    let there = is_there(file.read_exact_at(&mut length, header_bytes + IV_BYTES))?;
+    let around = header_bytes + IV_BYTES + 8 + TAG_BYTES;
+    Ok(if there { u64::from_be_bytes(length).checked_add(around) } else { None })
+}
+
+/// Where the signature behind a body ends (u16 length, then the bytes); none when there is none.
+fn end_of_signature(file: &File, at: u64) -> io::Result<Option<u64>> {
     let mut length = [0; 2];
     let there = is_there(file.read_exact_at(&mut length, at))?;
-    Ok(at + 2 + if there { u64::from(u16::from_be_bytes(length)) } else { 0 })
+    let length = Some(u64::from(u16::from_be_bytes(length))).filter(|length| there && *length > 0);
+    Ok(length.map(|length| at + 2 + length))
 }
 
 fn is_there(read: io::Result<()>) -> io::Result<bool> {
@@ -285,7 +336,7 @@ mod tests {
     use super::*;
     use crate::{
         crypto::random::SeededRandom,
-        envelope::{FrameLength, RawAesKeyring, SealOptions, seal},
+        envelope::{FrameLength, RawAesKeyring, SealOptions, SuiteId, seal},
         secret::SecretKey,
     };
 
@@ -342,6 +393,69 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_whole_is_damaged() {
+        let whole = message(300, 128, 1, "k");
+        let last = whole.len() - 16 - 44 - 24;
+        assert_eq!(whole[last..last + 8], [255, 255, 255, 255, 0, 0, 0, 3]);
+        let mut renumbered = whole.clone();
+        renumbered[last + 7] = 4;
+        assert_eq!(found(&[("x", renumbered)]), [("x".into(), LintKind::Truncated)]);
+
+        let key = RawAesKeyring::new("lab", "k", SecretKey::from_slice(&[1; 32]).unwrap()).unwrap();
+        let options = SealOptions { suite: SuiteId::COMMIT_KEY_SIGNED, ..SealOptions::default() };
+        let mut signed = Vec::new();
+        seal(&b"weights"[..], &mut signed, &key, &options, &mut SeededRandom::new(1)).unwrap();
+        assert_eq!(found(&[("x", signed.clone())]), []);
+        let kinds = |bytes: Vec<u8>| -> Vec<LintKind> {
+            found(&[("x", bytes)]).into_iter().map(|(_, kind)| kind).collect()
+        };
+        // What is left of a signed message when somebody says that it is none, and the other way round.
+        let mut unsigned = signed.clone();
+        unsigned[1..3].copy_from_slice(&0x0478_u16.to_be_bytes());
+        let mut claimed = whole.clone();
+        claimed[1..3].copy_from_slice(&0x0578_u16.to_be_bytes());
+        for bytes in [unsigned, claimed] {
+            let kinds = kinds(bytes);
+            assert!(matches!(kinds.first(), Some(LintKind::DamagedHeader { .. })), "{kinds:?}");
+        }
+        // The signature's length lies behind the body.
+        let info = inspect(signed.as_slice(), None).unwrap();
+        let body = usize::try_from(info.header_bytes).unwrap() + 24 + b"weights".len() + 16;
+        let mut empty = signed[..body].to_vec();
+        empty.extend([0, 0]);
+        assert_eq!(kinds(empty), [LintKind::Truncated]);
+    }
+
+    #[test]
+    fn an_unframed_body_must_end_where_it_says() {
+        // Nothing here seals one: the header is made to say so.
+        let framed = message(3, 128, 1, "k");
+        let header_bytes = usize::try_from(inspect(framed.as_slice(), None).unwrap().header_bytes).unwrap();
+        let mut header = framed[..header_bytes].to_vec();
+        let at = header.windows(5).position(|window| window == [2, 0, 0, 0, 128]).unwrap();
+        header[at..at + 5].copy_from_slice(&[1, 0, 0, 0, 0]);
+        let claiming =
+            |bytes: u64| [header.as_slice(), &[0; 12], &bytes.to_be_bytes(), &[7; 3 + 16]].concat();
+        let kinds = |bytes: u64| -> Vec<LintKind> {
+            found(&[("x", claiming(bytes))]).into_iter().map(|(_, kind)| kind).collect()
+        };
+        assert_eq!(kinds(3), [LintKind::Unframed]);
+        assert_eq!(kinds(2), [LintKind::Unframed, LintKind::TrailingBytes { bytes: 1 }]);
+        for long in [4, 1 << 36, 1 << 63, u64::MAX] {
+            assert_eq!(kinds(long), [LintKind::Unframed, LintKind::Truncated], "{long}");
+        }
+    }
+
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let lab = tempfile::tempdir().unwrap();
+        let pipe = lab.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+        assert!(Lint::default().look(&pipe).is_err());
+        assert!(Lint::default().look(lab.path()).is_ok(), "in a folder it is passed over");
+    }
+
+    #[test]
     fn a_full_final_frame_is_found() {
         // One frame of 127 bytes that says it is of 127: the header's frame length is made to fit.
         let mut bytes = message(128, 256, 1, "k");
@@ -358,6 +472,14 @@ mod tests {
             matches!(with.as_slice(), [(name, kind @ LintKind::SharedMessageId { .. })] if name == "b" && kind.is_dangerous()),
             "{with:?}"
         );
+        // The same header and other frames: one data key has sealed two contents.
+        let mut damaged = one.clone();
+        *damaged.last_mut().unwrap() ^= 1;
+        for other in [damaged, [one.as_slice(), b"x"].concat()] {
+            let with = found(&[("a", one.clone()), ("b", other)]);
+            let first = with.iter().map(|(_, kind)| kind).next().unwrap();
+            assert!(matches!(first, LintKind::SharedMessageId { .. }), "{with:?}");
+        }
         let copy = found(&[("a", one.clone()), ("b", one)]);
         assert!(
             matches!(copy.as_slice(), [(_, kind @ LintKind::Copy { .. })] if !kind.is_dangerous()),

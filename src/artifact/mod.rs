@@ -61,7 +61,7 @@ pub use endpoint::{SEALED_SUFFIX, Source, Target, opened_name, sealed_name};
 pub use error::ArtifactError;
 pub use key_file::{KeyFileError, RawKeyFile, RsaKeyFile};
 pub use memory_file::open_in_memory;
-pub use npy::save_npy;
+pub use npy::{save_npy, write_npy};
 pub use reencrypt::reencrypt;
 pub use sealed_file::SealedFile;
 pub use tensors::{

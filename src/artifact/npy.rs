@@ -14,6 +14,7 @@ use super::{
     ArtifactError, ModelError, SealedTensor, TensorInfo,
     output::{OutputFile, Readers},
 };
+use crate::envelope::OpenMessageError;
 
 /// How much of a tensor is held at once.
 const CHUNK_BYTES: usize = 4 * 1024 * 1024;
@@ -46,11 +47,20 @@ const BRAIN_FLOAT: &str = "BF16";
 /// When NumPy has no such type, a frame is not what was sealed, or the file cannot be written or exists. No partial file is
 /// left behind.
 pub fn save_npy(tensor: &SealedTensor<'_>, target: &Path, replace: bool) -> Result<PathBuf, ArtifactError> {
-    let header = header(tensor.info())?;
+    // What NumPy has no type for is refused before a file is begun.
+    header(tensor.info())?;
     let output = OutputFile::create(target, Readers::Owner, replace)?;
-    let unwritable = |source| ArtifactError::Unwritable { path: target.into(), source };
-    let mut file = output.file();
-    file.write_all(&header).map_err(unwritable)?;
+    write_npy(tensor, &mut output.file()).map_err(|error| error.naming(None, Some(target)))?;
+    output.commit()
+}
+
+/// Writes a tensor as the bytes of an `.npy` file into a stream, which gets each part once it is verified.
+///
+/// # Errors
+///
+/// When NumPy has no such type, a frame is not what was sealed, or the stream cannot be written.
+pub fn write_npy(tensor: &SealedTensor<'_>, writer: &mut dyn Write) -> Result<(), ArtifactError> {
+    writer.write_all(&header(tensor.info())?).map_err(OpenMessageError::Write)?;
     let is_brain_float = tensor.info().dtype == BRAIN_FLOAT;
     let room = usize::try_from(tensor.bytes()).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
     let mut chunk = Zeroizing::new(vec![0; room]);
@@ -59,13 +69,13 @@ pub fn save_npy(tensor: &SealedTensor<'_>, target: &Path, replace: bool) -> Resu
         let read = tensor.read_at(&mut chunk, at)?;
         let bytes = chunk.get(..read).unwrap_or_default();
         if is_brain_float {
-            file.write_all(&widened(bytes)).map_err(unwritable)?;
+            writer.write_all(&widened(bytes)).map_err(OpenMessageError::Write)?;
         } else {
-            file.write_all(bytes).map_err(unwritable)?;
+            writer.write_all(bytes).map_err(OpenMessageError::Write)?;
         }
         at += read as u64;
     }
-    output.commit()
+    writer.flush().map_err(|error| OpenMessageError::Write(error).into())
 }
 
 /// A brain float is the upper half of a 32-bit float.

@@ -90,8 +90,17 @@ impl OutputFile {
 
     /// Gives the file its name, once every byte of it is on the disk.
     pub(super) fn commit(self) -> Result<PathBuf, ArtifactError> {
+        self.commit_if(|| Ok(()))
+    }
+
+    /// The same, unless `expect` complains once all is on the disk, which can take a while.
+    pub(super) fn commit_if(
+        self,
+        expect: impl FnOnce() -> Result<(), ArtifactError>,
+    ) -> Result<PathBuf, ArtifactError> {
         let Self { draft, target, replace } = self;
         draft.file().sync_all().map_err(unwritable(&target))?;
+        expect()?;
         draft.take_name(&target, replace).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => ArtifactError::Exists { path: target.clone() },
             _ => unwritable(&target)(error),

@@ -5,7 +5,7 @@
 //! key of its own, and what stays is the plaintext and the encryption context.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io::{self, Read, Write},
     path::Path,
 };
@@ -45,16 +45,18 @@ pub fn reencrypt(
 ) -> Result<Done<Sealed>, ArtifactError> {
     let output = OutputFile::create(path, Readers::AsUmask, true)?;
     let input = InputFile::open(path)?;
-    let unreadable = |source| ArtifactError::Unreadable { path: path.into(), source };
-    let mode = fs::metadata(path).map_err(unreadable)?.permissions();
     let mut reader = Heard { file: &input.file, done_bytes: 0, total_bytes: input.bytes(), progress };
     let named = |error: ArtifactError| error.naming(Some(path), Some(path));
     let mut file = output.file();
     let sealed = transcode(&mut reader, &mut file, keyring, opening, new_keyring, frame_length, random)
         .map_err(named)?;
-    input.expect_unchanged()?;
-    output.set_permissions(mode)?;
-    Ok(Done { message: sealed, path: Some(output.commit()?) })
+    output.set_permissions(input.permissions())?;
+    // What somebody else wrote meanwhile, into the file or in its place, must not be lost.
+    let expect_in_place = || match input.is_same_as(path) {
+        true => input.expect_unchanged(),
+        false => Err(ArtifactError::Changed { path: path.into() }),
+    };
+    Ok(Done { message: sealed, path: Some(output.commit_if(expect_in_place)?) })
 }
 
 /// Opens the message that `reader` gives and seals its plaintext as a new one into `writer`.
@@ -124,7 +126,10 @@ impl Read for Heard<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::{
+        fs,
+        os::unix::fs::{PermissionsExt, symlink},
+    };
 
     use super::*;
     use crate::{
@@ -188,6 +193,45 @@ mod tests {
         let open = |message: &[u8]| envelope::open(message, io::sink(), &key(2), &OpenOptions::default());
         assert!(open(&message).is_ok());
         assert!(open(&message[..message.len() - 3]).is_err());
+    }
+
+    #[test]
+    fn what_is_written_meanwhile_is_not_lost() {
+        let (lab, path, old) = lab();
+        let newer = lab.path().join("newer");
+        let elsewhere = lab.path().join("elsewhere");
+        let meddlers: [&(dyn Fn() + Sync); 3] = [
+            &|| fs::write(&path, [old.as_slice(), b"more"].concat()).unwrap(),
+            &|| fs::rename(&newer, &path).unwrap(),
+            &|| fs::rename(&path, &elsewhere).unwrap(),
+        ];
+        for (number, meddle) in meddlers.into_iter().enumerate() {
+            fs::write(&path, &old).unwrap();
+            fs::write(&newer, b"newer").unwrap();
+            let mut once = Some(meddle);
+            // All that is read of so small a message has been when the first of it is heard of.
+            let mut heard = |progress: Progress| {
+                if progress.total_bytes == Some(progress.done_bytes)
+                    && let Some(meddle) = once.take()
+                {
+                    meddle();
+                }
+            };
+            let random: &mut dyn Random = &mut SeededRandom::new(2);
+            let error = reencrypt(&path, &key(1), &OpenOptions::default(), &key(2), None, random, &mut heard);
+            let left = fs::read(&path).ok();
+            match (number, error) {
+                // The bytes behind its end may be seen as such.
+                (0, Err(ArtifactError::Changed { .. } | ArtifactError::Open(_))) => {
+                    assert!(left.unwrap().ends_with(b"more"));
+                }
+                (1, Err(ArtifactError::Changed { .. })) => assert_eq!(left.unwrap(), b"newer"),
+                (2, Err(ArtifactError::Changed { .. })) => {
+                    assert_eq!((left, fs::read(&elsewhere).unwrap()), (None, old.clone()))
+                }
+                (_, other) => panic!("{number}: {other:?}"),
+            }
+        }
     }
 
     #[test]

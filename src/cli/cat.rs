@@ -1,15 +1,16 @@
 //! `keystead cat`
 
-use std::{
-    io::{self, IsTerminal, Write},
-    path::PathBuf,
-    str::FromStr,
-};
+use std::{io::Write, path::PathBuf, str::FromStr};
 
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::{error::CommandError, global::Global, keyring::OpeningKeys};
+use super::{
+    error::CommandError,
+    global::Global,
+    keyring::OpeningKeys,
+    stream::{binary_stdout, expect_named},
+};
 use crate::{artifact::SealedFile, model::ParseError};
 
 /// How much is decrypted before it is written.
@@ -20,7 +21,8 @@ const CHUNK_BYTES: u64 = 4 * 1024 * 1024;
 /// Example: keystead cat model.safetensors.sealed --range 0-7 | xxd
 ///
 /// Reads and decrypts only the frames that the range covers. The first and the last byte are counted from 0 and both
-/// belong to it, as in HTTP: 0-99 are the first hundred, 100- is all from there on, -100 are the last hundred.
+/// belong to it, as in HTTP: 0-99 are the first hundred, 100- is all from there on, -100 are the last hundred. A signed
+/// message is refused: only the whole of it can be verified.
 #[derive(Debug, Args)]
 pub(super) struct Cat {
     /// The file
@@ -35,20 +37,18 @@ pub(super) struct Cat {
 
 impl Cat {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
-        let mut stdout = io::stdout().lock();
-        if stdout.is_terminal() {
-            let error = CommandError::usage("binary data would go to the terminal");
-            return Err(error.hint("redirect it, or use a pipe"));
-        }
+        expect_named(
+            &self.path,
+            "a part of a stream is all of it up to there: `keystead decrypt - | head -c N`",
+        )?;
+        let mut stdout = binary_stdout("redirect it, or use a pipe")?;
         let options = self.keys.options()?;
         let file =
             self.keys.with(global, |_, keyring| Ok(SealedFile::open(&self.path, keyring, &options)?))?;
         let length = file.plaintext_bytes();
         let (mut at, end) =
             self.range.map_or(Some((0, length)), |range| range.within(length)).ok_or_else(|| {
-                CommandError::usage(format!(
-                    "the range begins beyond the end: the plaintext has {length} bytes"
-                ))
+                CommandError::usage(format!("no byte is in that range: the plaintext has {length} bytes"))
             })?;
         let room = usize::try_from((end - at).min(CHUNK_BYTES)).unwrap_or_default();
         let mut chunk = Zeroizing::new(vec![0; room]);
@@ -72,14 +72,15 @@ enum Range {
 }
 
 impl Range {
-    /// First byte and the one after the last in a plaintext of this length; none when it begins beyond its end.
+    /// First byte and the one after the last in a plaintext of this length; none when the range is not satisfiable.
     fn within(self, length: u64) -> Option<(u64, u64)> {
-        let (start, end) = match self {
-            Self::From(first) => (first, length),
-            Self::FromTo(first, last) => (first, last.saturating_add(1).min(length)),
-            Self::Last(count) => (length.saturating_sub(count), length),
-        };
-        (start <= length).then_some((start, end.max(start)))
+        match self {
+            Self::From(first) => (first < length).then_some((first, length)),
+            Self::FromTo(first, last) => {
+                (first < length).then_some((first, last.saturating_add(1).min(length)))
+            }
+            Self::Last(count) => (count > 0).then_some((length.saturating_sub(count), length)),
+        }
     }
 }
 
@@ -118,8 +119,11 @@ mod tests {
         assert_eq!(within("3-99"), Some((3, 10)));
         assert_eq!(within("-4"), Some((6, 10)));
         assert_eq!(within("-99"), Some((0, 10)));
-        assert_eq!(within("10-"), Some((10, 10)));
-        assert_eq!(within("11-"), None);
+        for unsatisfiable in ["10-", "11-", "10-10", "-0"] {
+            assert_eq!(within(unsatisfiable), None, "{unsatisfiable}");
+        }
+        let of_nothing = |text: &str| text.parse::<Range>().unwrap().within(0);
+        assert_eq!((of_nothing("0-0"), of_nothing("0-"), of_nothing("-1")), (None, None, Some((0, 0))));
         assert_eq!(within("0-18446744073709551615"), Some((0, 10)));
         for bad in ["", "-", "3", "4-3", "a-b", "0-+3", "1-2-3", "-1-2", "0-18446744073709551616"] {
             assert!(bad.parse::<Range>().is_err(), "{bad}");

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     artifact::{self, Done},
     envelope::{Keyring, MessageId, OpenOptions, Opened},
-    keystore::Keystore,
+    keystore::OwnFiles,
 };
 
 /// Decrypt a file or folder
@@ -55,7 +55,7 @@ impl Decrypt {
     fn open(
         &self,
         global: &Global,
-        keystore: Option<&Keystore>,
+        keystore: Option<&OwnFiles>,
         keyring: &dyn Keyring,
         options: &OpenOptions,
     ) -> Result<(), CommandError> {

@@ -8,7 +8,8 @@ use super::{
     error::CommandError,
     folder::{self, SelectionArgs},
     global::Global,
-    keyring::{ContextArgs, RawKeys},
+    keyring::{ContextArgs, RawKeys, no_key},
+    lease::with_lease,
     output,
     progress::Meter,
     stream::{with_source, with_target},
@@ -20,7 +21,7 @@ use crate::{
     },
     crypto::random::SystemRandom,
     envelope::{FrameLength, Keyring, KmsKeyring, MultiKeyring, SealOptions, Sealed, SuiteId},
-    keystore::Keystore,
+    keystore::OwnFiles,
     model::{KeyRef, ParseError},
 };
 
@@ -37,7 +38,7 @@ pub(super) struct Encrypt {
     #[arg(value_name = "PATH")]
     path: PathBuf,
     /// A KMS key: id, ARN, alias name or alias ARN; repeatable
-    #[arg(long = "key", alias = "key-id", value_name = "KEY", required_unless_present_any = ["raw_aes", "raw_rsa"])]
+    #[arg(long = "key", alias = "key-id", value_name = "KEY")]
     keys: Vec<KeyRef>,
     #[command(flatten)]
     context: ContextArgs,
@@ -57,7 +58,8 @@ pub(super) struct Encrypt {
     /// The algorithm suite, by number or name: 0x0478, or 0x0578, which is signed
     #[arg(long, value_name = "SUITE", default_value = "0x0478")]
     suite: SuiteId,
-    /// Sign the message: who can only decrypt it cannot pass off another as it. Short for `--suite 0x0578`; slower
+    /// Sign the message: who can only decrypt it cannot pass off another as it. Short for `--suite 0x0578`; slower, and no
+    /// part of it can be read by itself
     #[arg(long, conflicts_with = "suite")]
     sign: bool,
 }
@@ -78,28 +80,22 @@ impl Encrypt {
         match self.keys.split_first() {
             None => {
                 let mut raw = raw.into_iter();
-                let first = raw.next().ok_or_else(|| CommandError::usage("no key was given"))?;
+                let first = raw.next().ok_or_else(|| no_key("--raw-"))?;
                 self.seal(global, None, &raw.fold(MultiKeyring::new(first), MultiKeyring::with), &options)
             }
-            Some((first, others)) => {
-                let (keystore, caller) = global.session()?;
-                let kms = keystore.kms().data_keys(caller);
+            Some((first, others)) => with_lease(global, |kms| {
                 let keyring =
-                    others.iter().cloned().fold(KmsKeyring::new(&kms, first.clone()), KmsKeyring::with);
-                self.seal(
-                    global,
-                    Some(&keystore),
-                    &raw.into_iter().fold(MultiKeyring::new(keyring), MultiKeyring::with),
-                    &options,
-                )
-            }
+                    others.iter().cloned().fold(KmsKeyring::new(kms, first.clone()), KmsKeyring::with);
+                let keyring = raw.into_iter().fold(MultiKeyring::new(keyring), MultiKeyring::with);
+                self.seal(global, Some(kms.own_files()), &keyring, &options)
+            }),
         }
     }
 
     fn seal(
         &self,
         global: &Global,
-        keystore: Option<&Keystore>,
+        keystore: Option<&OwnFiles>,
         keyring: &dyn Keyring,
         options: &SealOptions,
     ) -> Result<(), CommandError> {

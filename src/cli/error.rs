@@ -1,6 +1,11 @@
 //! What a command says when it fails: `error: …`, then `hint: …` lines.
 
-use std::{fmt::Display, io::Write, path::Path};
+use std::{
+    ffi::OsStr,
+    fmt::Display,
+    io::{self, Write},
+    path::Path,
+};
 
 use super::{
     exit::Exit,
@@ -37,6 +42,12 @@ impl CommandError {
         Self::new(Exit::Usage, message)
     }
 
+    /// A command that was to be run cannot be; the exit code is the one that a shell would give.
+    pub(super) fn cannot_run(program: &OsStr, error: &io::Error) -> Self {
+        let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+        Self::new(Exit::OfCommand(code), format!("cannot run `{}`: {error}", program.to_string_lossy()))
+    }
+
     /// With what to do next.
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
@@ -50,7 +61,6 @@ impl CommandError {
     }
 
     /// The message.
-    #[cfg(any(feature = "server", test))]
     pub(super) fn words(&self) -> &str {
         &self.message
     }
@@ -71,11 +81,11 @@ impl CommandError {
     }
 }
 
-impl From<std::io::Error> for CommandError {
-    fn from(error: std::io::Error) -> Self {
+impl From<io::Error> for CommandError {
+    fn from(error: io::Error) -> Self {
         match error.kind() {
             // Whoever read our output has seen enough, and nothing needs to be said.
-            std::io::ErrorKind::BrokenPipe => Self::new(Exit::Failed, ""),
+            io::ErrorKind::BrokenPipe => Self::new(Exit::Failed, ""),
             _ => Self::new(Exit::Failed, format!("cannot write the output: {error}")),
         }
     }

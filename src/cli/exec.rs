@@ -132,12 +132,7 @@ impl Exec {
             hosts.push("127.0.0.1");
             command.env(name, hosts);
         }
-        command.spawn().map_err(|error| {
-            let missing = error.kind() == std::io::ErrorKind::NotFound;
-            let code = if missing { 127 } else { 126 };
-            let name = program.to_string_lossy();
-            CommandError::new(exit::Exit::OfCommand(code), format!("cannot run `{name}`: {error}"))
-        })
+        command.spawn().map_err(|error| CommandError::cannot_run(program, &error))
     }
 }
 

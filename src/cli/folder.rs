@@ -15,7 +15,7 @@ use crate::{
     },
     crypto::random::SystemRandom,
     envelope::{Keyring, KeyringError, MessageId, OpenMessageError, OpenOptions, SealOptions},
-    keystore::Keystore,
+    keystore::OwnFiles,
     model::ParseError,
 };
 
@@ -58,7 +58,7 @@ pub(super) fn message_id(text: &str) -> Result<MessageId, ParseError> {
 fn target(
     path: &Path,
     output: Option<&Path>,
-    keystore: Option<&Keystore>,
+    keystore: Option<&OwnFiles>,
     beside: impl FnOnce(&Path) -> Result<PathBuf, ArtifactError>,
 ) -> Result<PathBuf, CommandError> {
     let target = match output {
@@ -77,7 +77,7 @@ pub(super) fn seal(
     global: &Global,
     (path, output): (&Path, Option<&Path>),
     selection: &SelectionArgs,
-    keystore: Option<&Keystore>,
+    keystore: Option<&OwnFiles>,
     keyring: &dyn Keyring,
     options: &SealOptions,
 ) -> Result<(), CommandError> {
@@ -114,7 +114,7 @@ pub(super) fn open(
     (path, output): (&Path, Option<&Path>),
     selection: &SelectionArgs,
     manifest_id: Option<MessageId>,
-    keystore: Option<&Keystore>,
+    keystore: Option<&OwnFiles>,
     keyring: &dyn Keyring,
     options: &OpenOptions,
 ) -> Result<(), CommandError> {

@@ -7,6 +7,8 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
 };
 
 use clap::{Args, ValueEnum};
@@ -14,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::{error::CommandError, exit::Exit, explanation, output};
 use crate::{
-    keystore::{Keystore, Unsealer},
+    keystore::{Keystore, KeystoreError, Unsealer},
     kms::{Caller, Explanation},
     model::{ErrorCode, VpcEndpointId},
     policy::DecisionEffect,
@@ -23,6 +25,10 @@ use crate::{
 
 /// A passphrase is a line; more is a mistake.
 const PASSPHRASE_BYTES_MAX: usize = 1024;
+
+/// How long a command waits for another one that has the keystore open: most have it for an instant.
+const TURN_PATIENCE: Duration = Duration::from_secs(3);
+const TURN_LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Flags that every command takes.
 #[derive(Debug, Args)]
@@ -162,7 +168,15 @@ impl Global {
     }
 
     fn open_with(&self, unsealer: &mut Flags<'_>) -> Result<Keystore, CommandError> {
-        let keystore = Keystore::open(&self.directory()?, unsealer, &holder())?;
+        let (directory, begun) = (self.directory()?, Instant::now());
+        let keystore = loop {
+            match Keystore::open(&directory, unsealer, &holder()) {
+                Err(KeystoreError::Locked { .. }) if begun.elapsed() < TURN_PATIENCE => {
+                    thread::sleep(TURN_LOOK_AGAIN);
+                }
+                opened => break opened?,
+            }
+        };
         if self.explain {
             let heard = Arc::clone(&self.heard);
             keystore.watch_decisions(move |explanation| {
@@ -245,9 +259,14 @@ pub(super) struct Flags<'g> {
     asked: Option<SecretBytes>,
 }
 
-#[cfg(feature = "server")]
 impl Flags<'_> {
+    /// Opens the keystore and finds who calls, as before; a passphrase is not asked for again.
+    pub(super) fn open_again(&mut self) -> Result<(Keystore, Caller), CommandError> {
+        self.global.session_with(self)
+    }
+
     /// What is known of how to open the seal, to be used again without a terminal.
+    #[cfg(feature = "server")]
     fn kept(self) -> Kept {
         Kept { key_file: self.global.key_file(), passphrase: self.asked }
     }

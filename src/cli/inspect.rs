@@ -47,7 +47,8 @@ impl Inspect {
                     self.path.display()
                 )));
             }
-            inspect(file, Some(metadata.len()))
+            // A pipe has no length.
+            inspect(file, metadata.is_file().then_some(metadata.len()))
         };
         info.map_err(|error| {
             CommandError::new(error.class().into(), format!("`{}`: {error}", self.path.display()))

@@ -7,14 +7,14 @@ use std::{
 
 use clap::Args;
 
-use super::{error::CommandError, global::Global, output};
+use super::{error::CommandError, global::Global, lease::with_lease, output};
 use crate::{
     artifact::{RawKeyFile, RsaKeyFile},
     crypto::rsa::RsaPadding,
     envelope::{
         CommitmentPolicy, Keyring, KmsKeyring, MultiKeyring, OpenOptions, RawAesKeyring, RawRsaKeyring,
     },
-    keystore::Keystore,
+    keystore::OwnFiles,
     model::{EncryptionContext, KeyRef, ParseError},
 };
 
@@ -44,11 +44,11 @@ impl OpeningKeys {
         })
     }
 
-    /// Does some work with a keyring of these keys, and with the keystore when it is needed.
+    /// Does some work with a keyring of these keys, and with the places of the keystore's files when it is needed.
     pub(super) fn with<T>(
         &self,
         global: &Global,
-        work: impl FnOnce(Option<&Keystore>, &dyn Keyring) -> Result<T, CommandError>,
+        work: impl FnOnce(Option<&OwnFiles>, &dyn Keyring) -> Result<T, CommandError>,
     ) -> Result<T, CommandError> {
         let mut raw = self.raw.keyrings()?.into_iter();
         if self.keys.is_empty()
@@ -56,13 +56,13 @@ impl OpeningKeys {
         {
             return work(None, &raw.fold(MultiKeyring::new(first), MultiKeyring::with));
         }
-        let (keystore, caller) = global.session()?;
-        let kms = keystore.kms().data_keys(caller);
-        let mut keyring = KmsKeyring::discovery(&kms);
-        if !self.keys.is_empty() {
-            keyring = keyring.limited_to(self.keys.iter().cloned())?;
-        }
-        work(Some(&keystore), &raw.fold(MultiKeyring::new(keyring), MultiKeyring::with))
+        with_lease(global, |kms| {
+            let mut keyring = KmsKeyring::discovery(kms);
+            if !self.keys.is_empty() {
+                keyring = keyring.limited_to(self.keys.iter().cloned())?;
+            }
+            work(Some(kms.own_files()), &raw.fold(MultiKeyring::new(keyring), MultiKeyring::with))
+        })
     }
 }
 
@@ -85,21 +85,27 @@ impl RawKeys {
 
     /// Their keyrings.
     pub(super) fn keyrings(&self) -> Result<Vec<Box<dyn Keyring>>, CommandError> {
-        let mut keyrings = keyrings(&self.raw_aes)?;
-        for key in &self.raw_rsa {
-            keyrings.push(Box::new(key.keyring()?));
-        }
-        Ok(keyrings)
+        keyrings(&self.raw_aes, &self.raw_rsa)
     }
 }
 
-/// The keyrings of raw AES keys.
-pub(super) fn keyrings(keys: &[RawAes]) -> Result<Vec<Box<dyn Keyring>>, CommandError> {
+/// The keyrings of raw keys.
+pub(super) fn keyrings(aes: &[RawAes], rsa: &[RawRsa]) -> Result<Vec<Box<dyn Keyring>>, CommandError> {
     let mut keyrings: Vec<Box<dyn Keyring>> = Vec::new();
-    for key in keys {
+    for key in aes {
+        keyrings.push(Box::new(key.keyring()?));
+    }
+    for key in rsa {
         keyrings.push(Box::new(key.keyring()?));
     }
     Ok(keyrings)
+}
+
+/// Nothing was named to seal with; `raw` is what the flags of raw keys begin with.
+pub(super) fn no_key(raw: &str) -> CommandError {
+    CommandError::usage("no key was given").hint("name a KMS key with `--key KEY`").hint(format!(
+        "or a key of your own with `{raw}aes NAMESPACE,NAME,KEYFILE` or `{raw}rsa NAMESPACE,NAME,PADDING,PEMFILE`"
+    ))
 }
 
 /// A raw RSA key: `NAMESPACE,NAME,PADDING,PEMFILE`.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{error::CommandError, exit::Exit, global::Global, output};
+use super::{error::CommandError, exit::Exit, global::Global, output, stream::expect_named};
 use crate::artifact::lint::Lint as Found;
 
 /// Look for what is wrong with encrypted files, without any key
@@ -25,6 +25,7 @@ impl Lint {
     pub(super) fn run(&self, global: &Global) -> Result<Exit, CommandError> {
         let mut lint = Found::default();
         for path in &self.paths {
+            expect_named(path, "write the stream to a file first")?;
             lint.look(path).map_err(|(path, error)| {
                 CommandError::new(Exit::Failed, format!("`{}` cannot be read: {error}", path.display()))
             })?;

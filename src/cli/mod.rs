@@ -30,6 +30,7 @@ mod inspect;
 mod key;
 mod keyring;
 mod keystore;
+mod lease;
 mod lint;
 mod list;
 mod organizations;

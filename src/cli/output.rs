@@ -154,7 +154,12 @@ pub(super) fn count(number: u64, one: &str) -> String {
 
 /// A number of bytes as people read it.
 pub(super) fn bytes(bytes: u64) -> String {
-    indicatif::HumanBytes(bytes).to_string()
+    let human = indicatif::HumanBytes(bytes).to_string();
+    // What is rounded up to a whole unit is one of the next.
+    match human.starts_with("1024.00 ") || human.starts_with("1,024.00 ") {
+        true => indicatif::HumanBytes(1 << (u64::BITS - bytes.leading_zeros())).to_string(),
+        false => human,
+    }
 }
 
 #[cfg(test)]
@@ -169,6 +174,12 @@ mod tests {
         assert_eq!(printable("a\u{202e}b\u{2028}c"), "a\\u{202e}b\\u{2028}c");
         assert_eq!(printable_lines("a\nb\rc"), "a\nb\\rc");
         assert!(matches!(printable("plain, käse"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn bytes_are_rounded_into_the_unit_that_they_reach() {
+        let shown = [1023, 1024, (1 << 20) - 1, 1 << 20, (1 << 30) - 1, u64::MAX].map(bytes);
+        assert_eq!(shown, ["1023 B", "1.00 KiB", "1.00 MiB", "1.00 MiB", "1.00 GiB", "16.00 EiB"]);
     }
 
     #[test]

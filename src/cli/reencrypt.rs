@@ -9,16 +9,17 @@ use super::{
     error::CommandError,
     folder::{message_id, tell_sealed},
     global::Global,
-    keyring::{ContextArgs, RawAes, RawKeys, keyrings},
+    keyring::{ContextArgs, RawAes, RawKeys, RawRsa, keyrings, no_key},
+    lease::{Lease, with_lease},
     output,
     progress::Meter,
-    stream::expect_not_the_keystores,
+    stream::{expect_named, expect_not_the_keystores},
 };
 use crate::{
     artifact::{self, folder::reencrypt_folder},
     crypto::random::SystemRandom,
-    envelope::{FrameLength, Keyring, KmsKeyring, MessageId, MultiKeyring, OpenOptions},
-    keystore::Keystore,
+    envelope::{CommitmentPolicy, FrameLength, Keyring, KmsKeyring, MessageId, MultiKeyring, OpenOptions},
+    keystore::OwnFiles,
     model::KeyRef,
 };
 
@@ -34,15 +35,22 @@ pub(super) struct Reencrypt {
     #[arg(value_name = "PATH")]
     path: PathBuf,
     /// A KMS key to move it to: id, ARN, alias name or alias ARN; repeatable
-    #[arg(long = "key", alias = "key-id", value_name = "KEY", required_unless_present = "new_raw_aes")]
+    #[arg(long = "key", alias = "key-id", value_name = "KEY")]
     keys: Vec<KeyRef>,
     /// A raw AES key to move it to; repeatable
     #[arg(long, value_name = "NAMESPACE,NAME,KEYFILE")]
     new_raw_aes: Vec<RawAes>,
+    /// A raw RSA key to move it to; repeatable
+    #[arg(long, value_name = "NAMESPACE,NAME,PADDING,PEMFILE")]
+    new_raw_rsa: Vec<RawRsa>,
     #[command(flatten)]
     raw: RawKeys,
     #[command(flatten)]
     context: ContextArgs,
+    /// Which messages to move: require-encrypt-allow-decrypt moves those of old suites too, which do not commit to their
+    /// key. What they become does
+    #[arg(long, value_name = "POLICY", default_value = "require-encrypt-require-decrypt")]
+    commitment_policy: CommitmentPolicy,
     /// How many bytes each frame holds [default: as many as now]
     #[arg(long, value_name = "BYTES", value_parser = frame_length)]
     frame_length: Option<FrameLength>,
@@ -53,40 +61,51 @@ pub(super) struct Reencrypt {
 
 impl Reencrypt {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
-        let mut old_raw = self.raw.keyrings()?.into_iter();
-        let mut new_raw = keyrings(&self.new_raw_aes)?.into_iter();
+        expect_named(&self.path, "of a stream: `keystead decrypt - | keystead encrypt - --key NEW`")?;
+        if self.keys.is_empty() && self.new_raw_aes.is_empty() && self.new_raw_rsa.is_empty() {
+            return Err(no_key("--new-raw-"));
+        }
         // Raw keys alone need no KMS.
-        let needs_kms = !self.keys.is_empty() || self.raw.is_empty();
-        let session = if needs_kms { Some(global.session()?) } else { None };
-        let keystore = session.as_ref().map(|(keystore, _)| keystore);
-        let kms = session.as_ref().map(|(keystore, caller)| keystore.kms().data_keys(caller.clone()));
-        let no_key = || CommandError::usage("no key was given");
-        let old = match (&kms, self.raw.is_empty()) {
+        if self.keys.is_empty() && !self.raw.is_empty() {
+            self.with_kms(global, None)
+        } else {
+            with_lease(global, |kms| self.with_kms(global, Some(kms)))
+        }
+    }
+
+    fn with_kms(&self, global: &Global, kms: Option<&Lease<'_>>) -> Result<(), CommandError> {
+        let mut old_raw = self.raw.keyrings()?.into_iter();
+        let mut new_raw = keyrings(&self.new_raw_aes, &self.new_raw_rsa)?.into_iter();
+        let old = match (kms, self.raw.is_empty()) {
             (Some(kms), true) => MultiKeyring::new(KmsKeyring::discovery(kms)),
-            _ => MultiKeyring::new(old_raw.next().ok_or_else(no_key)?),
+            _ => MultiKeyring::new(old_raw.next().ok_or_else(|| no_key("--raw-"))?),
         };
-        let new = match (&kms, self.keys.split_first()) {
+        let new = match (kms, self.keys.split_first()) {
             (Some(kms), Some((first, others))) => MultiKeyring::new(
                 others.iter().cloned().fold(KmsKeyring::new(kms, first.clone()), KmsKeyring::with),
             ),
-            _ => MultiKeyring::new(new_raw.next().ok_or_else(no_key)?),
+            _ => MultiKeyring::new(new_raw.next().ok_or_else(|| no_key("--new-raw-"))?),
         };
         let (old, new) = (old_raw.fold(old, MultiKeyring::with), new_raw.fold(new, MultiKeyring::with));
-        expect_not_the_keystores(&self.path, keystore)?;
-        let opening = OpenOptions { required_context: self.context.context()?, ..OpenOptions::default() };
-        self.moved(global, keystore, (&old, &opening), &new)
+        let own_files = kms.map(Lease::own_files);
+        expect_not_the_keystores(&self.path, own_files)?;
+        let opening = OpenOptions {
+            required_context: self.context.context()?,
+            commitment_policy: self.commitment_policy,
+        };
+        self.moved(global, own_files, (&old, &opening), &new)
     }
 
     fn moved(
         &self,
         global: &Global,
-        keystore: Option<&Keystore>,
+        own_files: Option<&OwnFiles>,
         (old, opening): (&dyn Keyring, &OpenOptions),
         new: &dyn Keyring,
     ) -> Result<(), CommandError> {
         let random = &mut SystemRandom;
         if self.path.is_dir() {
-            expect_not_the_keystores(&self.path.join("x"), keystore)?;
+            expect_not_the_keystores(&self.path.join("x"), own_files)?;
             let meter = Meter::of_folder(global)?;
             let moved = reencrypt_folder(
                 &self.path,

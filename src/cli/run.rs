@@ -2,7 +2,6 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    io,
     os::{fd::AsRawFd, unix::ffi::OsStrExt, unix::process::CommandExt},
     path::PathBuf,
     process::Command,
@@ -10,7 +9,9 @@ use std::{
 
 use clap::Args;
 
-use super::{error::CommandError, exit::Exit, global::Global, keyring::OpeningKeys, progress::Meter};
+use super::{
+    error::CommandError, global::Global, keyring::OpeningKeys, progress::Meter, stream::expect_named,
+};
 use crate::artifact::open_in_memory;
 
 /// What stands for the path in the command.
@@ -20,8 +21,9 @@ const PLACE: &[u8] = b"{}";
 ///
 /// Example: keystead run model.gguf.sealed -- llama-cli -m {} -p hello
 ///
-/// The file is opened into memory, and {} in the command becomes a path to it that the command alone has. The memory is
-/// gone when the command ends. Takes this program's place, so the command's exit code is the answer.
+/// The file is opened into memory without a name, and {} in the command becomes a path by which the command, and what it
+/// starts, can read it. The memory is gone when the last of them has ended. Takes this program's place, so the command's
+/// exit code is the answer; 127 when there is no such command, 126 when it cannot be run.
 #[derive(Debug, Args)]
 pub(super) struct Run {
     /// The file
@@ -47,6 +49,7 @@ impl Run {
             return Err(CommandError::usage("the command would inherit the descriptor of the passphrase")
                 .hint("give the passphrase by `--passphrase-file FILE`"));
         }
+        expect_named(&self.path, "the command gets this program's standard input; name a file")?;
         let options = self.keys.options()?;
         let meter = Meter::new(global);
         let progress = &mut |progress| meter.update(&self.path, progress);
@@ -58,12 +61,8 @@ impl Run {
         let path = format!("/proc/self/fd/{}", file.as_raw_fd());
         let arguments = arguments.iter().map(|argument| filled(argument, &path));
         let error = Command::new(program).args(arguments).exec();
-        Err(not_run(program, &error))
+        Err(CommandError::cannot_run(program, &error))
     }
-}
-
-fn not_run(program: &OsStr, error: &io::Error) -> CommandError {
-    CommandError::new(Exit::Failed, format!("`{}` cannot be run: {error}", program.to_string_lossy()))
 }
 
 fn position(argument: &OsStr) -> Option<usize> {

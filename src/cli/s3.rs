@@ -215,7 +215,7 @@ fn download(
     let source = format!("s3://{}/{}", get.bucket, get.key);
     let meter = Meter::new(global);
     let target_path = target.clone();
-    with_target(&target, Some(&target), Some(keystore), artifact::opened_name, |target| {
+    with_target(&target, Some(&target), Some(&keystore.own_files()), artifact::opened_name, |target| {
         // As with the `aws` command, a file that is there is replaced; only at the end, and whole.
         Ok(keystore
             .s3()

@@ -4,8 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{error::CommandError, global::Global, keyring::OpeningKeys, output};
-use crate::artifact::{SealedFile, SealedTensors, TensorInfo, save_npy};
+use super::{
+    error::CommandError,
+    global::Global,
+    keyring::OpeningKeys,
+    output,
+    stream::{binary_stdout, expect_named, expect_not_the_keystores, is_stream},
+};
+use crate::artifact::{SealedFile, SealedTensors, TensorInfo, save_npy, write_npy};
 
 /// Values longer than this are cut in the table.
 const VALUE_CHARS_MAX: usize = 60;
@@ -14,7 +20,8 @@ const VALUE_CHARS_MAX: usize = 60;
 ///
 /// Example: keystead tensors model.safetensors.sealed --get lm_head.weight -o head.npy
 ///
-/// Reads safetensors and GGUF files, and decrypts only the frames of their header and of the tensor that is asked for.
+/// Reads safetensors and GGUF files, and decrypts only the frames of their header and of the tensor that is asked for. A
+/// signed message is refused: only the whole of it can be verified.
 #[derive(Debug, Args)]
 pub(super) struct Tensors {
     /// The model
@@ -23,7 +30,7 @@ pub(super) struct Tensors {
     /// Write this tensor as a file of NumPy's; brain floats become 32-bit floats
     #[arg(long, value_name = "NAME", requires = "output")]
     get: Option<String>,
-    /// Where to write it
+    /// Where to write it; `-` is standard output
     #[arg(short, long, value_name = "OUT.npy", requires = "get")]
     output: Option<PathBuf>,
     /// Replace the output if it exists
@@ -35,15 +42,16 @@ pub(super) struct Tensors {
 
 impl Tensors {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
+        expect_named(&self.path, "decrypt the stream to a file first")?;
         let options = self.keys.options()?;
         self.keys.with(global, |keystore, keyring| {
             let model = SealedTensors::of_file(SealedFile::open(&self.path, keyring, &options)?)?;
             let (Some(name), Some(target)) = (&self.get, &self.output) else { return list(global, &model) };
-            if keystore.is_some_and(|keystore| keystore.owns(target)) {
-                let message = format!("`{}` is among the keystore's own files", target.display());
-                return Err(CommandError::usage(message));
-            }
             let tensor = model.tensor(name).map_err(crate::artifact::ArtifactError::from)?;
+            if is_stream(target) {
+                return Ok(write_npy(&tensor, &mut binary_stdout("redirect it, or use `-o OUT.npy`")?)?);
+            }
+            expect_not_the_keystores(target, keystore)?;
             let path = save_npy(&tensor, target, self.force)?;
             output::line(&path.display().to_string())?;
             output::say(&format!("wrote {} of {}", output::bytes(tensor.bytes()), tensor.info().dtype));

@@ -224,7 +224,7 @@ fn with_ending(out: &Path, ending: &str) -> PathBuf {
 
 /// Nothing is issued when its files could not be written afterwards.
 fn refuse_path(keystore: &Keystore, path: &Path) -> Result<(), CommandError> {
-    if keystore.owns(path) {
+    if keystore.own_files().contain(path) {
         return Err(CommandError::usage("this place is the keystore's own").about(path));
     }
     if path.symlink_metadata().is_ok() {

@@ -64,6 +64,7 @@ mod suite;
 mod tests;
 
 pub(crate) use error::write_failed;
+pub(crate) use signature::verifier;
 
 // The public interface is:
 pub use data_key::DataKey;

@@ -68,7 +68,7 @@ pub fn open(
 ) -> Result<Opened, OpenMessageError> {
     let mut reader = BufReader::with_capacity(READ_BUFFER_BYTES, reader);
     let Unlocked { unverified, cipher } = unlock(&mut reader, keyring, options)?;
-    let mut verifier = signature::verifier(&unverified.header)?;
+    let mut verifier = signature::verifier(unverified.header.suite, &unverified.header.context)?;
     if let Some(verifier) = &mut verifier {
         verifier.update(&unverified.bytes());
     }

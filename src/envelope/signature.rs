@@ -5,7 +5,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 
-use super::{Header, OpenMessageError};
+use super::{OpenMessageError, SuiteId};
 use crate::{crypto::ecdsa::StreamVerifier, model::EncryptionContext};
 
 /// The beginning of context keys that the format keeps for itself.
@@ -22,8 +22,11 @@ pub(super) const SIGNATURE_BYTES_MAX: usize = 512;
 ///
 /// When the public key and the suite do not fit: a signed message without it, or another with it, which may be what is
 /// left of a signed one.
-pub(super) fn verifier(header: &Header) -> Result<Option<StreamVerifier>, OpenMessageError> {
-    match (header.suite.curve(), header.context.get(PUBLIC_KEY)) {
+pub(crate) fn verifier(
+    suite: SuiteId,
+    context: &EncryptionContext,
+) -> Result<Option<StreamVerifier>, OpenMessageError> {
+    match (suite.curve(), context.get(PUBLIC_KEY)) {
         (None, None) => Ok(None),
         (Some(curve), Some(key)) => {
             let point = BASE64.decode(key).map_err(|_| OpenMessageError::PublicKey)?;

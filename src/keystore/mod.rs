@@ -17,6 +17,7 @@ mod directory;
 mod error;
 pub mod lending;
 mod operations;
+mod own_files;
 mod recovery;
 mod rewrap;
 mod seal;
@@ -33,6 +34,7 @@ use tempfile::TempDir;
 pub use decision::PastDecision;
 pub use error::KeystoreError;
 pub use operations::CLOCK_OFFSET_MAX;
+pub use own_files::OwnFiles;
 pub use recovery::{AcceptedRollback, GivenUp};
 pub use seal::{Seal, Unsealer, WithoutAsking};
 pub use trail::{Pruned, WitnessStatus};
@@ -419,19 +421,16 @@ impl Keystore {
         }
     }
 
-    /// Whether a file of this name would lie among the keystore's own files or be its key file: nothing else must be
-    /// written there.
+    /// Where its files are: nothing else must be written there.
     #[must_use]
-    pub fn owns(&self, path: &Path) -> bool {
-        let Place::Disk { directory, sealed } = &self.place else { return false };
-        let Ok(path) = std::path::absolute(path) else { return false };
-        let parent = path.parent().and_then(|parent| std::fs::canonicalize(parent).ok());
-        let path = match (parent, path.file_name()) {
-            (Some(parent), Some(name)) => parent.join(name),
-            _ => path,
-        };
-        path.starts_with(directory.path())
-            || sealed.key_file().is_some_and(|key_file| is_same(key_file, &path))
+    pub fn own_files(&self) -> OwnFiles {
+        match &self.place {
+            Place::Disk { directory, sealed } => OwnFiles {
+                directory: Some(directory.path().into()),
+                key_file: sealed.key_file().map(Path::to_path_buf),
+            },
+            Place::Memory { .. } => OwnFiles { directory: None, key_file: None },
+        }
     }
 
     /// How the root key is sealed, in words.
@@ -554,11 +553,6 @@ fn is_unfinished(world: &World) -> bool {
 }
 
 /// Whether two names are one file's.
-fn is_same(one: &Path, other: &Path) -> bool {
-    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-    real(one) == real(other)
-}
-
 fn meta_of(identity: &Identity, sealed: &SealedRoot) -> Result<Meta, KeystoreError> {
     let damaged = |error: serde_json::Error| KeystoreError::Damaged(error.to_string());
     Ok(Meta::from([

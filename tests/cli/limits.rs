@@ -11,6 +11,8 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use keystead::keystore::{Keystore, WithoutAsking};
+
 /// The most resident memory that sealing or opening may take, however large the file.
 const RESIDENT_KIB_MAX: u64 = 64 * 1024;
 pub(crate) const GIB: u64 = 1 << 30;
@@ -162,6 +164,46 @@ fn streams_go_through_pipes_and_a_cut_one_fails() {
 }
 
 #[test]
+fn a_tensor_goes_into_a_pipe_as_into_a_file() {
+    let place = Place::new();
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/model/tiny-mlp.safetensors");
+    fs::copy(model, place.path("model")).unwrap();
+    place.succeeds(&["encrypt", "model", "--key", "alias/models"]);
+    let listed = place.command(&["tensors", "model.sealed", "--json"]).output().unwrap().stdout;
+    let listed: serde_json::Value = serde_json::from_slice(&listed).unwrap();
+    let name = listed["Tensors"][0]["name"].as_str().unwrap();
+    place.succeeds(&["tensors", "model.sealed", "--get", name, "-o", "file.npy"]);
+    let piped = place.command(&["tensors", "model.sealed", "--get", name, "-o", "-"]).output().unwrap();
+    assert!(piped.status.success() && piped.stderr.is_empty());
+    assert!(piped.stdout.starts_with(b"\x93NUMPY"));
+    assert!(piped.stdout == fs::read(place.path("file.npy")).unwrap());
+    assert!(!place.path("-").exists());
+}
+
+#[test]
+fn standard_input_is_not_taken_for_a_file_where_one_is_needed() {
+    let place = Place::new();
+    for arguments in [
+        &["cat", "-"][..],
+        &["tensors", "-"],
+        &["run", "-", "--", "cat", "{}"],
+        &["reencrypt", "-", "--key", "alias/models"],
+        &["lint", "-"],
+    ] {
+        let (code, words) = place.fails(arguments);
+        assert!(code == 2 && words.contains("`-` is standard input") && words.contains("hint: "), "{words}");
+    }
+    let (code, words) = place.fails(&["run", "model", "--", "no-such-command", "{}"]);
+    assert_eq!(code, 1, "there is no model: {words}");
+    fs::write(place.path("model"), b"weights").unwrap();
+    place.succeeds(&["encrypt", "model", "--key", "alias/models"]);
+    let (code, words) = place.fails(&["run", "model.sealed", "--", "no-such-command", "{}"]);
+    assert!(code == 127 && words.contains("cannot run `no-such-command`"), "{code} {words}");
+    let (code, words) = place.fails(&["run", "model.sealed", "--", "./model", "{}"]);
+    assert!(code == 126 && words.contains("cannot run `./model`"), "{code} {words}");
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error_worth_words() {
     let place = Place::new();
     let mut child =
@@ -252,20 +294,66 @@ fn an_output_that_cannot_be_written_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_second_process_hears_who_has_the_keystore() {
+fn a_second_process_waits_a_little_and_then_hears_who_has_the_keystore() {
     let place = Place::new();
-    let mut holder = place.command(&["encrypt", "-", "--key", "alias/models", "-o", "out"]);
-    let mut holder = holder.stdin(Stdio::piped()).spawn().unwrap();
-    // The holder has the lock once it has taken the first byte in, at the latest when the pipe is full.
-    let mut stdin = holder.stdin.take().unwrap();
-    stdin.write_all(&vec![0; 1 << 20]).unwrap();
+    let open = || Keystore::open(&place.path("keystore.d"), &mut WithoutAsking, "my program").unwrap();
+    let held = open();
     let (code, words) = place.fails(&["key", "list"]);
     assert_eq!(code, 1);
-    let expected = format!("is in use by process {} (keystead encrypt)", holder.id());
+    let expected = format!("is in use by process {} (my program)", std::process::id());
     if !words.contains(&expected) || !words.contains("hint: ") {
         panic!("{words}");
     }
-    drop(stdin);
-    assert!(holder.wait().unwrap().success());
+    let mut waiting = place.command(&["key", "list"]).stdout(Stdio::null()).spawn().unwrap();
+    drop(held);
+    assert!(waiting.wait().unwrap().success());
+}
+
+#[test]
+fn a_command_at_a_pipe_keeps_nobody_from_the_keystore() {
+    let place = Place::new();
+    let key = "alias/models";
+    // Each of the two needs the keystore while the other has begun.
+    let pipe = "printf weights | \"$KEYSTEAD\" encrypt - --key alias/models | \"$KEYSTEAD\" decrypt -";
+    let output = place.other("sh", &["-c", pipe]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "weights", "{output:?}");
+
+    let begin = |arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let end = |child: Child, input: &[u8]| {
+        let mut child = child;
+        // Who has given up reads no more.
+        let _given_up = child.stdin.take().unwrap().write_all(input);
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let sealing = begin(&["encrypt", "-", "--key", key, "-o", "sealed"]);
     place.succeeds(&["key", "list"]);
+    assert_eq!(end(sealing, b"weights").0, Some(0));
+
+    // What was asked before the key was disabled counts for nothing: the data key is asked for when the message comes.
+    let message = fs::read(place.path("sealed")).unwrap();
+    let late = begin(&["decrypt", "-", "-o", "late"]);
+    place.succeeds(&["key", "disable", key]);
+    let (code, words) = end(late, &message);
+    assert!(code == Some(5) && words.contains("DisabledException"), "{code:?} {words}");
+    place.succeeds(&["key", "enable", key]);
+    assert_eq!(
+        end(begin(&["decrypt", "-", "-o", "late"]), &message),
+        (Some(0), "opened 7 B, every frame verified\n".into())
+    );
+
+    let without = begin(&["decrypt", "-", "-o", "never"]);
+    // It has had the keystore open, and has let it go.
+    let opened = format!("{}", without.id());
+    while !fs::read_to_string(place.path("keystore.d/lock")).unwrap().contains(&opened) {
+        std::thread::yield_now();
+    }
+    place.succeeds(&["key", "list"]);
+    fs::remove_file(place.path("keystore.key")).unwrap();
+    let (code, words) = end(without, &message);
+    assert!(code == Some(1) && words.contains("keystore.key"), "{code:?} {words}");
+    assert!(!place.path("never").exists());
 }

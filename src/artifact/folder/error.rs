@@ -88,8 +88,8 @@ pub enum FolderError {
         /// The most.
         max: usize,
     },
-    /// The folder changed while it was sealed.
-    #[error("`{}` {what} while the folder was being sealed", path.display())]
+    /// The folder changed while it was read.
+    #[error("`{}` {what} while the folder was being read", path.display())]
     Changed {
         /// What changed.
         path: PathBuf,

@@ -130,6 +130,11 @@ impl FolderReader {
         Reading { sealed: &self.root, manifest: &self.manifest, keyring, options, watch }
     }
 
+    /// The folder itself.
+    pub(super) fn root(&self) -> &Root {
+        &self.root
+    }
+
     /// What is in the folder and not in its manifest, or the other way round, by names alone. Files that `selection` does
     /// not take may be missing.
     pub(super) fn differences_in_names(&self, selection: &Selection) -> Result<Vec<Difference>, FolderError> {
@@ -160,6 +165,22 @@ impl FolderReader {
         Ok(differences)
     }
 
+    /// The directories of the manifest that are not there. They hold no message: who opens the folder makes them anew, so
+    /// only who asks what is missing need know.
+    fn missing_directories(&self) -> Result<Vec<Difference>, FolderError> {
+        let there: HashSet<String> = self
+            .root
+            .walk(&|_| false)?
+            .into_iter()
+            .filter(|found| found.kind == Kind::Directory)
+            .filter_map(|found| found.path.ok())
+            .collect();
+        let missing = self.manifest.directories().iter().map(|directory| directory.path.as_str());
+        let missing = missing.filter(|path| !there.contains(*path));
+        let kind = DifferenceKind::Missing;
+        Ok(missing.map(|path| Difference { path: path.to_owned(), kind: kind.clone() }).collect())
+    }
+
     /// Opens every message of the folder, and writes nothing. Answers all that is not as the manifest says.
     ///
     /// # Errors
@@ -174,6 +195,7 @@ impl FolderReader {
         let files = self.manifest.files();
         watch.hear(FolderEvent::Planned { files: files.len(), bytes: self.manifest.bytes() });
         let mut differences = self.differences_in_names(&Selection::default())?;
+        differences.extend(self.missing_directories()?);
         let known: HashSet<String> = differences.iter().map(|difference| difference.path.clone()).collect();
         let checked = for_each(files, vec![(); workers(files.len())], |(), number, entry| {
             if known.contains(&entry.path.sealed()) {

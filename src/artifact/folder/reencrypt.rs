@@ -27,8 +27,8 @@ use crate::{
 ///
 /// # Errors
 ///
-/// When the folder is not what its manifest says, a key cannot be used, or the new folder cannot be written. The folder
-/// stays as it was then.
+/// When the folder is not what its manifest says, something in it changes meanwhile, a key cannot be used, or the new
+/// folder cannot be written. The folder stays as it was then.
 pub fn reencrypt_folder(
     path: &Path,
     (keyring, opening): (&dyn Keyring, &OpenOptions),
@@ -38,6 +38,7 @@ pub fn reencrypt_folder(
     watch: &dyn Watch,
 ) -> Result<SealedFolder, FolderError> {
     let folder = FolderReader::open(path, keyring, opening, expected_id)?;
+    let before = folder.root().walk(&|_| false)?;
     let differences = folder.differences_in_names(&Selection::default())?;
     if !differences.is_empty() {
         return Err(FolderError::Differs(differences));
@@ -49,7 +50,9 @@ pub fn reencrypt_folder(
         Moving { folder: &folder, staging: &staging, keyring, opening, new_keyring, frame_length, watch };
     match moving.run(random) {
         Ok((manifest, manifest_id)) => {
-            Ok(SealedFolder { path: staging.finish_instead()?, manifest, manifest_id, taken_over: 0 })
+            // What somebody else wrote there meanwhile must not be removed with the old folder.
+            let path = staging.finish_instead(folder.root(), &before)?;
+            Ok(SealedFolder { path, manifest, manifest_id, taken_over: 0 })
         }
         Err(error) => {
             staging.discard();
@@ -156,5 +159,109 @@ fn as_sealed(
     match reading.open(number, entry, writer)? {
         None => Ok(()),
         Some(kind) => Err(FolderError::Differs(vec![Difference { path: entry.path.sealed(), kind }])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf, sync::Mutex};
+
+    use super::*;
+    use crate::{
+        artifact::folder::seal_folder,
+        crypto::random::{SeededRandom, SystemRandom},
+        envelope::RawAesKeyring,
+        secret::SecretKey,
+    };
+
+    fn key(byte: u8) -> RawAesKeyring {
+        RawAesKeyring::new("lab", "key", SecretKey::from_slice(&[byte; 32]).unwrap()).unwrap()
+    }
+
+    /// Does something to the folder when the first file of it is done.
+    struct Meddler<'act>(Mutex<Option<&'act (dyn Fn() + Sync)>>);
+
+    impl Watch for Meddler<'_> {
+        fn hear(&self, event: FolderEvent<'_>) {
+            if let FolderEvent::Ended { .. } = event
+                && let Some(act) = self.0.lock().unwrap().take()
+            {
+                act();
+            }
+        }
+    }
+
+    /// A sealed folder `out` of two files and an empty directory.
+    fn lab() -> (tempfile::TempDir, PathBuf) {
+        let lab = tempfile::tempdir().unwrap();
+        fs::create_dir_all(lab.path().join("in/empty")).unwrap();
+        for name in ["a", "b"] {
+            fs::write(lab.path().join("in").join(name), name).unwrap();
+        }
+        let out = lab.path().join("out");
+        let (all, options) = (Selection::default(), SealOptions::default());
+        let random: &mut dyn Random = &mut SeededRandom::new(1);
+        seal_folder(&lab.path().join("in"), &out, &all, &key(1), &options, random, &()).unwrap();
+        (lab, out)
+    }
+
+    fn moved(out: &Path, watch: &dyn Watch) -> Result<SealedFolder, FolderError> {
+        let opening = OpenOptions::default();
+        reencrypt_folder(out, (&key(1), &opening), None, (&key(2), None), &mut SystemRandom, watch)
+    }
+
+    #[test]
+    fn what_is_written_into_the_folder_meanwhile_is_not_lost() {
+        let (lab, out) = lab();
+        let old = fs::read(out.join("b.sealed")).unwrap();
+        let (notes, newer, elsewhere) =
+            (out.join("empty/notes"), lab.path().join("newer"), lab.path().join("old"));
+        fs::write(&newer, b"newer").unwrap();
+        let appears = || fs::write(&notes, b"mine").unwrap();
+        let changes = || fs::write(out.join("a.sealed"), b"mine").unwrap();
+        let trades = || {
+            fs::rename(&out, &elsewhere).unwrap();
+            fs::create_dir(&out).unwrap();
+            fs::write(out.join("mine"), b"mine").unwrap();
+        };
+        let mine = |path: &Path| assert_eq!(fs::read(path).unwrap(), b"mine");
+        let complaint = |act: &(dyn Fn() + Sync)| {
+            let error = moved(&out, &Meddler(Mutex::new(Some(act)))).unwrap_err();
+            assert!(matches!(error, FolderError::Changed { .. }), "{error}");
+            error.to_string().replace(lab.path().to_str().unwrap(), "")
+        };
+        assert_eq!(complaint(&appears), "`/out/empty/notes` appeared while the folder was being read");
+        mine(&notes);
+        fs::remove_file(&notes).unwrap();
+        assert_eq!(fs::read(out.join("b.sealed")).unwrap(), old);
+        let whole = fs::read(out.join("a.sealed")).unwrap();
+        assert_eq!(complaint(&changes), "`/out/a.sealed` changed while the folder was being read");
+        mine(&out.join("a.sealed"));
+        fs::write(out.join("a.sealed"), whole).unwrap();
+        assert_eq!(complaint(&trades), "`/out` changed while the folder was being read");
+        mine(&out.join("mine"));
+        assert_eq!(fs::read(elsewhere.join("b.sealed")).unwrap(), old);
+        let names = || {
+            let mut names: Vec<_> =
+                fs::read_dir(lab.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(), ["in", "newer", "old", "out"], "nothing unfinished is left");
+    }
+
+    #[test]
+    fn an_empty_directory_that_is_gone_is_missed_and_made_anew() {
+        let (_lab, out) = lab();
+        fs::remove_dir(out.join("empty")).unwrap();
+        let opening = OpenOptions::default();
+        let differences = |byte| {
+            let folder = FolderReader::open(&out, &key(byte), &opening, None).unwrap();
+            folder.verify(&key(byte), &opening, &()).unwrap()
+        };
+        let missing = differences(1);
+        assert!(matches!(missing.as_slice(), [Difference { path, .. }] if path == "empty"), "{missing:?}");
+        moved(&out, &()).unwrap();
+        assert_eq!(differences(2), []);
     }
 }

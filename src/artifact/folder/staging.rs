@@ -134,13 +134,30 @@ impl Staging {
         let _left_for_later = fs::remove_dir_all(&self.unfinished);
     }
 
-    /// Puts the folder in the place of the one that has its name, in one step, and removes that one.
-    pub(super) fn finish_instead(self) -> Result<PathBuf, FolderError> {
+    /// Puts the folder in the place of `old`, which has its name, in one step, and removes that one; unless something there
+    /// is not as it was `before`. It is looked at before the step and, since somebody may write there until then, after it;
+    /// then the step is taken back.
+    pub(super) fn finish_instead(self, old: &Root, before: &[Found]) -> Result<PathBuf, FolderError> {
         let unwritable = |error| FolderError::unwritable(&self.target, error);
-        sync_file_system(&self.root).map_err(unwritable)?;
-        exchange(&self.unfinished, &self.target).map_err(unwritable)?;
+        let expect_unchanged_at = |path: &Path| match old.is_at(path) {
+            true => old.expect_unchanged(before),
+            false => Err(FolderError::Changed { path: self.target.clone(), what: "changed" }),
+        };
+        let ready = sync_file_system(&self.root).map_err(unwritable);
+        let traded = ready
+            .and_then(|()| expect_unchanged_at(&self.target))
+            .and_then(|()| exchange(&self.unfinished, &self.target).map_err(unwritable));
+        if let Err(error) = traded {
+            self.discard();
+            return Err(error);
+        }
+        // Now the old one has the other's name.
+        if let Err(error) = expect_unchanged_at(&self.unfinished) {
+            exchange(&self.unfinished, &self.target).map_err(unwritable)?;
+            self.discard();
+            return Err(error);
+        }
         sync_directory(directory_of(&self.target)).map_err(unwritable)?;
-        // Now the old one has this name.
         fs::remove_dir_all(&self.unfinished)
             .map_err(|error| FolderError::unwritable(&self.unfinished, error))?;
         Ok(self.target)

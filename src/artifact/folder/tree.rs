@@ -5,6 +5,7 @@
 //! elsewhere: there is no moment between a check and a use.
 
 use std::{
+    collections::{HashMap, HashSet},
     ffi::CStr,
     fs::File,
     io,
@@ -64,7 +65,7 @@ pub(super) struct State {
 }
 
 /// Something in a tree.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
     /// The path from the top; when it is not UTF-8, what can be shown of it.
     pub(super) path: Result<String, String>,
@@ -105,6 +106,16 @@ impl Root {
             Ok(directory) => Ok(Self { directory, path: path.into() }),
             Err(Errno::NOTDIR | Errno::LOOP) => Err(FolderError::NotADirectory { path: path.into() }),
             Err(error) => Err(FolderError::unreadable(path, error.into())),
+        }
+    }
+
+    /// Whether the directory that has this path is this one.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        let ours = rustix::fs::fstat(&self.directory);
+        let theirs = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW);
+        match (ours, theirs) {
+            (Ok(ours), Ok(theirs)) => (ours.st_dev, ours.st_ino) == (theirs.st_dev, theirs.st_ino),
+            _ => false,
         }
     }
 
@@ -176,6 +187,28 @@ impl Root {
         }
         found.sort_by(|one, other| one.path.cmp(&other.path));
         Ok(found)
+    }
+
+    /// Makes sure that all that lies in the tree is as it was `before`, when it was walked through.
+    pub(super) fn expect_unchanged(&self, before: &[Found]) -> Result<(), FolderError> {
+        let after = self.walk(&|_| false)?;
+        let changed =
+            |found: &Found, what| Err(FolderError::Changed { path: self.path_of(found.shown()), what });
+        let now: HashMap<&str, &Found> = after.iter().map(|found| (found.shown(), found)).collect();
+        for found in before {
+            match now.get(found.shown()) {
+                None => return changed(found, "disappeared"),
+                Some(now)
+                    if now.kind == found.kind
+                        && (found.kind == Kind::Directory || now.state == found.state) => {}
+                Some(_) => return changed(found, "changed"),
+            }
+        }
+        let known: HashSet<&str> = before.iter().map(Found::shown).collect();
+        match after.iter().find(|found| !known.contains(found.shown())) {
+            Some(new) => changed(new, "appeared"),
+            None => Ok(()),
+        }
     }
 
     fn list(&self, directory: Option<&FolderPath>) -> io::Result<Vec<Found>> {
