@@ -35,7 +35,7 @@ pub enum Target<'caller> {
 ///
 /// When the path ends in no name.
 pub fn sealed_name(source: &Path) -> Result<PathBuf, ArtifactError> {
-    let name = source.file_name().ok_or_else(|| ArtifactError::no_name(source))?;
+    let name = source.file_name().ok_or(ArtifactError::NoName)?;
     let mut sealed = name.to_os_string();
     sealed.push(SEALED_SUFFIX);
     Ok(source.with_file_name(sealed))
@@ -47,7 +47,7 @@ pub fn sealed_name(source: &Path) -> Result<PathBuf, ArtifactError> {
 ///
 /// When the path does not end in `.sealed`.
 pub fn opened_name(source: &Path) -> Result<PathBuf, ArtifactError> {
-    let name = source.file_name().ok_or_else(|| ArtifactError::no_name(source))?;
+    let name = source.file_name().ok_or(ArtifactError::NoName)?;
     let stem = name
         .as_encoded_bytes()
         .strip_suffix(SEALED_SUFFIX.as_bytes())

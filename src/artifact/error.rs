@@ -83,13 +83,6 @@ pub enum ArtifactError {
 }
 
 impl ArtifactError {
-    pub(super) fn no_name(path: &Path) -> Self {
-        match path.is_dir() {
-            true => Self::NotAFile { path: path.into(), kind: "a directory" },
-            false => Self::NoName,
-        }
-    }
-
     /// The same error by the name of the file that could not be read or written, when there is one.
     pub(super) fn naming(self, input: Option<&Path>, output: Option<&Path>) -> Self {
         match (self, input, output) {
@@ -107,7 +100,7 @@ impl ArtifactError {
     }
 
     /// Why what was opened or sealed could not be written, when that is the failure.
-    pub(super) fn write_error(&self) -> Option<&io::Error> {
+    pub(crate) fn write_error(&self) -> Option<&io::Error> {
         match self {
             Self::Unwritable { source, .. }
             | Self::Seal(SealError::Write(source))

@@ -25,7 +25,11 @@ const DEPTH_MAX: u32 = 4;
 const ALIGNMENT_KEY: &str = "general.alignment";
 const ALIGNMENT: u64 = 32;
 
+/// The most text that is kept of all pairs and names.
+const KEPT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
 /// The types of values.
+const UNSIGNED_32: u32 = 4;
 const STRING: u32 = 8;
 const ARRAY: u32 = 9;
 
@@ -39,7 +43,7 @@ pub(super) struct Header {
 pub(super) fn read(reader: &mut dyn Read, file_bytes: u64) -> Result<Header, ModelError> {
     // Twice as many as there may be would be read if the limit lay above the buffer.
     let reader = BufReader::new(reader.take(HEADER_BYTES_MAX));
-    let mut fields = Fields { reader, position: 0, alignment: ALIGNMENT };
+    let mut fields = Fields { reader, position: 0, alignment: ALIGNMENT, kept_bytes: 0 };
     if fields.array()? != MAGIC {
         return Err(not_a_model("it does not begin with GGUF"));
     }
@@ -60,10 +64,7 @@ pub(super) fn read(reader: &mut dyn Read, file_bytes: u64) -> Result<Header, Mod
     }
     expect_each_once("the tensor", infos.iter().map(|info| &info.name))?;
     let alignment = fields.alignment;
-    let data = fields
-        .position
-        .checked_next_multiple_of(alignment)
-        .ok_or_else(|| not_a_model("its alignment is 0"))?;
+    let data = fields.position.checked_next_multiple_of(alignment).ok_or_else(beyond)?;
     for info in &mut infos {
         if !info.offset.is_multiple_of(alignment) {
             return Err(not_a_model(format!("the tensor `{}` is not aligned", info.name)));
@@ -104,6 +105,7 @@ struct Fields<R> {
     reader: R,
     position: u64,
     alignment: u64,
+    kept_bytes: usize,
 }
 
 impl<R: Read> Fields<R> {
@@ -142,17 +144,27 @@ impl<R: Read> Fields<R> {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
+    /// Takes note of text that is kept: bytes that are not UTF-8 take more room than they have.
+    fn keep(&mut self, text: &str) -> Result<(), ModelError> {
+        self.kept_bytes = self.kept_bytes.saturating_add(text.len());
+        match self.kept_bytes > KEPT_BYTES_MAX {
+            true => Err(not_a_model(format!("its header has more than {KEPT_BYTES_MAX} bytes of text"))),
+            false => Ok(()),
+        }
+    }
+
     fn pair(&mut self) -> Result<(String, String), ModelError> {
         let key = self.text()?;
         let kind = self.u32()?;
         let value = self.value(kind, 0)?;
         if key == ALIGNMENT_KEY {
-            self.alignment = value
-                .parse()
-                .ok()
-                .filter(|alignment| *alignment > 0)
-                .ok_or_else(|| not_a_model(format!("its alignment is `{value}`")))?;
+            let number = if kind == UNSIGNED_32 { value.parse::<u32>().ok() } else { None };
+            let power = number.filter(|alignment| alignment.is_power_of_two());
+            let power = power.ok_or_else(|| not_a_model(format!("its alignment is `{value}`")))?;
+            self.alignment = power.into();
         }
+        self.keep(&key)?;
+        self.keep(&value)?;
         Ok((key, value))
     }
 
@@ -194,6 +206,7 @@ impl<R: Read> Fields<R> {
 
     fn tensor(&mut self) -> Result<TensorInfo, ModelError> {
         let name = self.text()?;
+        self.keep(&name)?;
         let dimensions = self.u32()?;
         if dimensions > DIMENSIONS_MAX {
             return Err(not_a_model(format!("the tensor `{name}` claims {dimensions} dimensions")));
@@ -256,7 +269,7 @@ const TYPES: [(u32, &str, u64, u64); 30] = [
 ];
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -322,6 +335,18 @@ mod tests {
         for length in 0..file.len() {
             assert!(parse(&file[..length]).is_err(), "{length}");
         }
+    }
+
+    /// A file with one tensor `m`: two rows of four F32, 0 to 7.
+    pub(in crate::artifact) fn matrix() -> Vec<u8> {
+        let counts = [1_u64.to_le_bytes(), 0_u64.to_le_bytes()].concat();
+        let mut file = [MAGIC.as_slice(), &3_u32.to_le_bytes(), &counts, &text("m")].concat();
+        file.extend(2_u32.to_le_bytes());
+        file.extend([4_u64.to_le_bytes(), 2_u64.to_le_bytes()].concat());
+        file.extend([0_u32.to_le_bytes().as_slice(), &0_u64.to_le_bytes()].concat());
+        file.resize(file.len().next_multiple_of(32), 0);
+        (0..8_u8).for_each(|number| file.extend(f32::from(number).to_le_bytes()));
+        file
     }
 
     /// A file with one tensor of a byte for each name and offset.

@@ -1,11 +1,13 @@
 //! A file that is read, and noticed when it changes meanwhile.
 
 use std::{
-    fs::{self, File, FileType, Metadata, Permissions},
+    fs::{self, File, FileType, Metadata},
     io,
-    os::unix::fs::{FileTypeExt, MetadataExt},
+    os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
+
+use rustix::fs::OFlags;
 
 use super::ArtifactError;
 
@@ -20,9 +22,10 @@ impl InputFile {
     /// Opens the file, through symbolic links.
     pub(super) fn open(path: &Path) -> Result<Self, ArtifactError> {
         let unreadable = |source| ArtifactError::Unreadable { path: path.into(), source };
-        // Looked at before it is opened: opening a pipe waits for its writer.
+        // Looked at before it is opened, for better words. Opening a pipe would wait for its writer.
         expect_file(path, &fs::metadata(path).map_err(|error| unreadable(broken_link(path, error)))?)?;
-        let file = File::open(path).map_err(unreadable)?;
+        let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+        let file = File::options().read(true).custom_flags(flags).open(path).map_err(unreadable)?;
         let before = file.metadata().map_err(unreadable)?;
         expect_file(path, &before)?;
         Ok(Self { file, path: path.into(), before })
@@ -33,9 +36,13 @@ impl InputFile {
         self.before.len()
     }
 
-    /// The file's permissions when it was opened.
-    pub(super) fn permissions(&self) -> Permissions {
-        self.before.permissions()
+    /// Whether what has this name is this file, with the content that it had when it was opened. Renaming it counts for
+    /// nothing.
+    pub(super) fn has_content_at(&self, path: &Path) -> bool {
+        let content = |metadata: &Metadata| {
+            (metadata.dev(), metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec())
+        };
+        fs::symlink_metadata(path).is_ok_and(|now| content(&now) == content(&self.before))
     }
 
     /// Whether `path` is this file under any name.

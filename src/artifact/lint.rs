@@ -5,11 +5,11 @@
 //! what shows that a file is not as it was written.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::{self, File},
     io,
     num::NonZeroU32,
-    os::unix::fs::FileExt,
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
@@ -86,6 +86,8 @@ pub enum LintKind {
         #[serde(rename = "Bytes")]
         bytes: u64,
     },
+    /// Two parts of the message are encrypted under one nonce: the authentication key may be known.
+    RepeatedNonce,
     /// The body does not end as one of a whole message.
     Truncated,
     /// It begins as a message and is none.
@@ -103,6 +105,7 @@ impl LintKind {
         matches!(
             self,
             Self::SharedMessageId { .. }
+                | Self::RepeatedNonce
                 | Self::TrailingBytes { .. }
                 | Self::Truncated
                 | Self::DamagedHeader { .. }
@@ -122,6 +125,9 @@ impl std::fmt::Display for LintFinding {
                 )
             }
             LintKind::Copy { of } => write!(formatter, "is a copy of `{}`", of.display()),
+            LintKind::RepeatedNonce => {
+                write!(formatter, "uses a nonce twice: whoever saw it may forge others, do not trust it")
+            }
             LintKind::UncommittedSuite { suite } => {
                 write!(formatter, "has suite {suite}, which does not commit to its key")
             }
@@ -149,6 +155,8 @@ pub struct Lint {
     /// What was found, in the order in which the files were looked at.
     pub findings: Vec<LintFinding>,
     seen: HashMap<MessageId, (PathBuf, Vec<u8>)>,
+    /// The files that were looked at, by device and number: one that is named twice is no copy.
+    files: HashSet<(u64, u64)>,
 }
 
 impl Lint {
@@ -193,7 +201,11 @@ impl Lint {
 
     fn look_at_file(&mut self, path: &Path) -> io::Result<()> {
         let file = File::open(path)?;
-        let bytes = file.metadata()?.len();
+        let metadata = file.metadata()?;
+        if !self.files.insert((metadata.dev(), metadata.ino())) {
+            return Ok(());
+        }
+        let bytes = metadata.len();
         let mut found = Vec::new();
         match inspect(&file, Some(bytes)) {
             Ok(info) => {
@@ -237,7 +249,11 @@ impl Lint {
                 if !length.is_multiple_of(FRAME_MULTIPLE) || length > FRAME_BYTES_MAX {
                     found.push(LintKind::UnusualFrameLength { bytes: length });
                 }
-                let last = final_frame(file, info.header_bytes, frame_length)?;
+                let mut nonces = Nonces::of(info);
+                let last = final_frame(file, info.header_bytes, frame_length, &mut nonces)?;
+                if nonces.any_twice() {
+                    found.push(LintKind::RepeatedNonce);
+                }
                 if last.is_some_and(|(last, end)| last == length && end <= bytes) {
                     found.push(LintKind::FullFinalFrame);
                 }
@@ -282,25 +298,80 @@ fn is_same_content(file: &File, bytes: u64, other: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// The final frame's length and where it ends: found by its mark, from frame to frame.
-fn final_frame(file: &File, header_bytes: u64, frame_length: NonZeroU32) -> io::Result<Option<(u32, u64)>> {
+/// The nonces of a message's frames. Nearly always each is its frame's number, and only those that are not are kept.
+struct Nonces {
+    odd: HashMap<[u8; 12], u32>,
+    frames: u32,
+    twice: bool,
+}
+
+impl Nonces {
+    fn of(info: &MessageInfo) -> Self {
+        // In version 2 of the format the header's nonce is zero; in version 1 it is the header's own affair.
+        let odd = if info.version == 2 { HashMap::from([([0; 12], 0)]) } else { HashMap::new() };
+        Self { odd, frames: 0, twice: false }
+    }
+
+    fn note(&mut self, sequence: u32, nonce: [u8; 12]) {
+        self.frames = sequence;
+        if nonce != numbered(sequence) {
+            self.twice |= self.odd.insert(nonce, sequence).is_some();
+        }
+    }
+
+    /// Whether one was seen twice: two that are not their frames' numbers, or one that is the number of another frame.
+    fn any_twice(&self) -> bool {
+        let by_another = |(nonce, sequence): (&[u8; 12], &u32)| {
+            let [0, 0, 0, 0, 0, 0, 0, 0, rest @ ..] = nonce else { return false };
+            let number = u32::from_be_bytes(*rest);
+            let is_odd = |number| self.odd.values().any(|odd| *odd == number);
+            (1..=self.frames).contains(&number) && number != *sequence && !is_odd(number)
+        };
+        self.twice || self.odd.iter().any(by_another)
+    }
+}
+
+/// The nonce of a frame as every client makes it.
+fn numbered(sequence: u32) -> [u8; 12] {
+    let mut nonce = [0; 12];
+    nonce.split_at_mut(8).1.copy_from_slice(&sequence.to_be_bytes());
+    nonce
+}
+
+/// The final frame's length and where it ends: found by its mark, from frame to frame, whose nonces are noted.
+fn final_frame(
+    file: &File,
+    header_bytes: u64,
+    frame_length: NonZeroU32,
+    nonces: &mut Nonces,
+) -> io::Result<Option<(u32, u64)>> {
     let step = u64::from(frame_length.get()) + REGULAR_OVERHEAD_BYTES;
     let mut at = header_bytes;
     for sequence in 1..=END_MARK {
-        let mut mark = [0; 4];
-        if !is_there(file.read_exact_at(&mut mark, at))? {
+        let (mut mark, mut nonce) = ([0; 4], [0; 12]);
+        if !is_there(file.read_exact_at(&mut mark, at))? || !is_there(file.read_exact_at(&mut nonce, at + 4))?
+        {
             return Ok(None);
         }
         match u32::from_be_bytes(mark) {
             END_MARK => {
-                let (mut number, mut length) = ([0; 4], [0; 4]);
-                let there = is_there(file.read_exact_at(&mut number, at + 4))?
-                    && is_there(file.read_exact_at(&mut length, at + FINAL_HEAD_BYTES - 4))?;
-                let length = u32::from_be_bytes(length);
-                let whole = there && u32::from_be_bytes(number) == sequence && length <= frame_length.get();
+                // Sequence number, nonce, length.
+                let mut head = [0; FINAL_HEAD_BYTES as usize - 4];
+                if !is_there(file.read_exact_at(&mut head, at + 4))? {
+                    return Ok(None);
+                }
+                let (number, rest) = head.split_at(4);
+                let (nonce, length) = rest.split_at(12);
+                let word = |bytes: &[u8]| bytes.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
+                let length = word(length);
+                nonces.note(sequence, nonce.try_into().unwrap_or_default());
+                let whole = word(number) == sequence && length <= frame_length.get();
                 return Ok(whole.then(|| (length, at + FINAL_HEAD_BYTES + u64::from(length) + TAG_BYTES)));
             }
-            found if found == sequence => at += step,
+            found if found == sequence => {
+                nonces.note(sequence, nonce);
+                at += step;
+            }
             _ => return Ok(None),
         }
     }
@@ -427,6 +498,28 @@ mod tests {
     }
 
     #[test]
+    fn a_nonce_that_is_used_twice_is_found() {
+        let whole = message(300, 128, 1, "k");
+        let first = whole.len() - (16 + 44 + 24) - 2 * (128 + 32);
+        assert_eq!(whole[first..first + 4], [0, 0, 0, 1]);
+        // The last byte of the nonce of frames 1, 2 and 3, which is their number.
+        let ends = [first + 15, first + 160 + 15, first + 320 + 4 + 15];
+        let with = |nonces: [u8; 3]| {
+            let mut bytes = whole.clone();
+            for (at, nonce) in ends.into_iter().zip(nonces) {
+                bytes[at] = nonce;
+            }
+            found(&[("x", bytes)]).into_iter().map(|(_, kind)| kind).collect::<Vec<_>>()
+        };
+        for good in [[1, 2, 3], [2, 1, 3], [9, 2, 3], [7, 8, 9], [3, 1, 2]] {
+            assert_eq!(with(good), [], "{good:?}");
+        }
+        for bad in [[1, 1, 3], [1, 2, 1], [9, 2, 9], [5, 5, 5], [1, 0, 3], [1, 2, 2], [3, 2, 3]] {
+            assert_eq!(with(bad), [LintKind::RepeatedNonce], "{bad:?}");
+        }
+    }
+
+    #[test]
     fn an_unframed_body_must_end_where_it_says() {
         // Nothing here seals one: the header is made to say so.
         let framed = message(3, 128, 1, "k");
@@ -462,6 +555,17 @@ mod tests {
         let at = bytes.windows(5).position(|window| window == [2, 0, 0, 1, 0]).unwrap();
         bytes[at + 3..at + 5].copy_from_slice(&[0, 128]);
         assert_eq!(found(&[("x", bytes)]), [("x".into(), LintKind::FullFinalFrame)]);
+    }
+
+    #[test]
+    fn a_file_that_is_named_twice_is_no_copy_of_itself() {
+        let lab = tempfile::tempdir().unwrap();
+        fs::write(lab.path().join("x"), message(10, 128, 1, "k")).unwrap();
+        let mut lint = Lint::default();
+        for path in [lab.path().to_path_buf(), lab.path().join("x"), lab.path().join("./x")] {
+            lint.look(&path).unwrap();
+        }
+        assert_eq!((lint.messages, lint.findings), (1, vec![]));
     }
 
     #[test]

@@ -52,6 +52,7 @@ mod npy;
 mod output;
 mod pipe;
 mod reencrypt;
+mod safetensors;
 mod sealed_file;
 mod tensors;
 mod transfer;
@@ -63,8 +64,7 @@ pub use key_file::{KeyFileError, RawKeyFile, RsaKeyFile};
 pub use memory_file::open_in_memory;
 pub use npy::{save_npy, write_npy};
 pub use reencrypt::reencrypt;
+pub use safetensors::SAFETENSORS_HEADER_BYTES_MAX;
 pub use sealed_file::SealedFile;
-pub use tensors::{
-    ModelError, ModelMetadata, SAFETENSORS_HEADER_BYTES_MAX, SealedTensor, SealedTensors, TensorInfo,
-};
+pub use tensors::{ModelError, ModelMetadata, SealedTensor, SealedTensors, TensorInfo};
 pub use transfer::{Done, Progress, open, seal};

@@ -48,7 +48,7 @@ const BRAIN_FLOAT: &str = "BF16";
 /// left behind.
 pub fn save_npy(tensor: &SealedTensor<'_>, target: &Path, replace: bool) -> Result<PathBuf, ArtifactError> {
     // What NumPy has no type for is refused before a file is begun.
-    header(tensor.info())?;
+    header(tensor)?;
     let output = OutputFile::create(target, Readers::Owner, replace)?;
     write_npy(tensor, &mut output.file()).map_err(|error| error.naming(None, Some(target)))?;
     output.commit()
@@ -60,7 +60,7 @@ pub fn save_npy(tensor: &SealedTensor<'_>, target: &Path, replace: bool) -> Resu
 ///
 /// When NumPy has no such type, a frame is not what was sealed, or the stream cannot be written.
 pub fn write_npy(tensor: &SealedTensor<'_>, writer: &mut dyn Write) -> Result<(), ArtifactError> {
-    writer.write_all(&header(tensor.info())?).map_err(OpenMessageError::Write)?;
+    writer.write_all(&header(tensor)?).map_err(OpenMessageError::Write)?;
     let is_brain_float = tensor.info().dtype == BRAIN_FLOAT;
     let room = usize::try_from(tensor.bytes()).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
     let mut chunk = Zeroizing::new(vec![0; room]);
@@ -88,10 +88,14 @@ fn widened(brain_floats: &[u8]) -> Zeroizing<Vec<u8>> {
     floats
 }
 
-fn header(info: &TensorInfo) -> Result<Vec<u8>, ModelError> {
+fn header(tensor: &SealedTensor<'_>) -> Result<Vec<u8>, ModelError> {
+    header_of(tensor.info(), &tensor.row_major_shape())
+}
+
+fn header_of(info: &TensorInfo, shape: &[u64]) -> Result<Vec<u8>, ModelError> {
     let refused = || ModelError::NotForNpy { name: info.name.clone(), dtype: info.dtype.clone() };
     let (_, descr) = TYPES.iter().find(|(dtype, _)| *dtype == info.dtype).ok_or_else(refused)?;
-    let dimensions: Vec<String> = info.shape.iter().map(u64::to_string).collect();
+    let dimensions: Vec<String> = shape.iter().map(u64::to_string).collect();
     let shape = match dimensions.as_slice() {
         [only] => format!("({only},)"),
         all => format!("({})", all.join(", ")),
@@ -109,6 +113,7 @@ mod tests {
     use super::*;
     use crate::artifact::{
         SealedTensors,
+        gguf::tests::matrix,
         sealed_file::tests::{keyring, sealed},
         tensors::tests::model,
     };
@@ -119,7 +124,9 @@ mod tests {
 
     #[test]
     fn the_header_is_as_numpy_writes_it() {
-        let text = |info| String::from_utf8_lossy(&header(&info).unwrap()[10..]).trim_end().to_owned();
+        let header = |info: &TensorInfo| header_of(info, &info.shape);
+        let text =
+            |info: TensorInfo| String::from_utf8_lossy(&header(&info).unwrap()[10..]).trim_end().to_owned();
         assert_eq!(text(info("F32", &[])), "{'descr': '<f4', 'fortran_order': False, 'shape': (), }");
         assert_eq!(text(info("I64", &[3])), "{'descr': '<i8', 'fortran_order': False, 'shape': (3,), }");
         assert_eq!(
@@ -132,6 +139,17 @@ mod tests {
             (0, b"\x93NUMPY\x01\x00".to_vec(), Some(&b'\n'))
         );
         assert!(matches!(header(&info("F8_E4M3", &[1])), Err(ModelError::NotForNpy { .. })));
+    }
+
+    #[test]
+    fn a_shape_that_begins_with_the_fastest_dimension_is_turned_round() {
+        let (_directory, path) = sealed(&matrix(), 16);
+        let model = SealedTensors::open(&path, &keyring()).unwrap();
+        let mut file = Vec::new();
+        write_npy(&model.tensor("m").unwrap(), &mut file).unwrap();
+        assert_eq!(model.tensors()[0].shape, [4, 2]);
+        assert!(String::from_utf8_lossy(&file).contains("'fortran_order': False, 'shape': (2, 4)"));
+        assert!(file.ends_with(&[4.0_f32, 5.0, 6.0, 7.0].map(f32::to_le_bytes).concat()));
     }
 
     #[test]

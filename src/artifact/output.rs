@@ -7,14 +7,17 @@
 use std::{
     fs::{self, File, Permissions},
     io,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
 use rustix::fs::CWD;
 use tempfile::{NamedTempFile, TempPath};
 
-use super::{ArtifactError, input::expect_file};
+use super::{
+    ArtifactError,
+    input::{InputFile, expect_file},
+};
 
 /// Who may read the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +64,10 @@ impl OutputFile {
             }
         }
         let directory = directory_of(target);
+        if !directory.is_dir() {
+            let why = format!("there is no directory `{}`", directory.display());
+            return Err(unwritable(target)(io::Error::new(io::ErrorKind::NotFound, why)));
+        }
         let draft = match nameless::create(CWD, directory, readers.mode()) {
             Some(file) => Draft::Nameless(file),
             None => Draft::Named(
@@ -83,34 +90,87 @@ impl OutputFile {
         self.draft.file()
     }
 
-    /// Gives the file these permissions.
-    pub(super) fn set_permissions(&self, permissions: Permissions) -> Result<(), ArtifactError> {
-        self.draft.file().set_permissions(permissions).map_err(unwritable(&self.target))
-    }
-
     /// Gives the file its name, once every byte of it is on the disk.
     pub(super) fn commit(self) -> Result<PathBuf, ArtifactError> {
-        self.commit_if(|| Ok(()))
-    }
-
-    /// The same, unless `expect` complains once all is on the disk, which can take a while.
-    pub(super) fn commit_if(
-        self,
-        expect: impl FnOnce() -> Result<(), ArtifactError>,
-    ) -> Result<PathBuf, ArtifactError> {
         let Self { draft, target, replace } = self;
         draft.file().sync_all().map_err(unwritable(&target))?;
-        expect()?;
+        if let Ok(metadata) = fs::symlink_metadata(&target) {
+            // What came there meanwhile.
+            expect_file(&target, &metadata)?;
+        }
         draft.take_name(&target, replace).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => ArtifactError::Exists { path: target.clone() },
             _ => unwritable(&target)(error),
         })?;
-        // The name too must survive a power cut.
-        File::open(directory_of(&target))
-            .and_then(|directory| directory.sync_all())
-            .map_err(unwritable(&target))?;
+        sync_name(&target)?;
         Ok(target)
     }
+
+    /// Gives the file the name of `old`, with its permissions and, as far as that is ours to give, its owner; unless `old`
+    /// was written to since it was opened, or something else has the name. That is looked at once more when both have
+    /// traded their names, and then taken back, so that nothing that somebody else wrote is lost.
+    pub(super) fn commit_instead_of(self, old: &InputFile) -> Result<PathBuf, ArtifactError> {
+        let Self { draft, target, .. } = self;
+        keep_owner_and_mode(&old.file, draft.file()).map_err(unwritable(&target))?;
+        draft.file().sync_all().map_err(unwritable(&target))?;
+        let changed = || ArtifactError::Changed { path: target.clone() };
+        if !old.has_content_at(&target) {
+            return Err(changed());
+        }
+        old.expect_unchanged()?;
+        let made = draft.file().metadata().map_err(unwritable(&target))?;
+        let beside = draft.take_name_beside(&target).map_err(unwritable(&target))?;
+        match exchange(&beside, &target) {
+            Ok(()) if old.has_content_at(&beside) => {}
+            Ok(()) => {
+                // Not to be removed: it is somebody's.
+                let beside = beside.keep().map_err(|error| unwritable(&target)(error.error))?;
+                exchange(&beside, &target).map_err(unwritable(&target))?;
+                let number = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
+                if fs::symlink_metadata(&beside).is_ok_and(|back| number(&back) == number(&made)) {
+                    fs::remove_file(&beside).map_err(unwritable(&target))?;
+                }
+                return Err(changed());
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(changed()),
+            // Not every file system can.
+            Err(_) => {
+                beside.persist(&target).map_err(|error| unwritable(&target)(error.error))?;
+                sync_name(&target)?;
+                return Ok(target);
+            }
+        }
+        beside.close().map_err(unwritable(&target))?;
+        sync_name(&target)?;
+        Ok(target)
+    }
+}
+
+/// The name too must survive a power cut.
+fn sync_name(target: &Path) -> Result<(), ArtifactError> {
+    File::open(directory_of(target)).and_then(|directory| directory.sync_all()).map_err(unwritable(target))
+}
+
+/// Gives one file the permissions of another and, where we may, its owner and group.
+pub(super) fn keep_owner_and_mode(of: &File, file: &File) -> io::Result<()> {
+    let (old, new) = (of.metadata()?, file.metadata()?);
+    if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
+        let _ours_then = std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid()));
+    }
+    file.set_permissions(old.permissions())
+}
+
+/// Lets two files or directories trade their names, so that there is no moment at which one of them is missing
+/// (renameat2(2)).
+#[cfg(target_os = "linux")]
+pub(super) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
+    Ok(rustix::fs::renameat_with(CWD, one, CWD, other, rustix::fs::RenameFlags::EXCHANGE)?)
+}
+
+/// There is no such step on this system.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn exchange(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 impl Draft {
@@ -128,13 +188,22 @@ impl Draft {
             Self::Nameless(file) => match nameless::link(&file, CWD, target) {
                 // A link never replaces a file; a rename does.
                 Err(error) if replace && error.kind() == io::ErrorKind::AlreadyExists => {
-                    let named = for_the_time_being()
-                        .make_in(directory_of(target), |path| nameless::link(&file, CWD, path))?;
-                    let path: TempPath = named.into_temp_path();
+                    let path = Self::Nameless(file).take_name_beside(target)?;
                     path.persist(target).map_err(|error| error.error)
                 }
                 linked => linked,
             },
+        }
+    }
+
+    /// Gives the file the name for the time being, beside `target`.
+    fn take_name_beside(self, target: &Path) -> io::Result<TempPath> {
+        match self {
+            Self::Named(file) => Ok(file.into_temp_path()),
+            Self::Nameless(file) => {
+                let link = |path: &Path| nameless::link(&file, CWD, path);
+                for_the_time_being().make_in(directory_of(target), link).map(NamedTempFile::into_temp_path)
+            }
         }
     }
 }

@@ -25,7 +25,8 @@ use crate::{
 };
 
 /// Moves the message in the file at `path` to the keys of `new_keyring`, and puts the new message in the file's place when
-/// it is whole. Until then, and when anything fails, the file stays as it was. It keeps its permissions.
+/// it is whole. Until then, and when anything fails, the file stays as it was. It keeps its permissions and, as far
+/// as that is ours to give, its owner. What somebody else writes there meanwhile is an error, and stays.
 ///
 /// Encryption context and, unless another is given, frame length stay as they are; a signed message is signed again, by a
 /// new signing key.
@@ -50,13 +51,7 @@ pub fn reencrypt(
     let mut file = output.file();
     let sealed = transcode(&mut reader, &mut file, keyring, opening, new_keyring, frame_length, random)
         .map_err(named)?;
-    output.set_permissions(input.permissions())?;
-    // What somebody else wrote meanwhile, into the file or in its place, must not be lost.
-    let expect_in_place = || match input.is_same_as(path) {
-        true => input.expect_unchanged(),
-        false => Err(ArtifactError::Changed { path: path.into() }),
-    };
-    Ok(Done { message: sealed, path: Some(output.commit_if(expect_in_place)?) })
+    Ok(Done { message: sealed, path: Some(output.commit_instead_of(&input)?) })
 }
 
 /// Opens the message that `reader` gives and seals its plaintext as a new one into `writer`.

@@ -1,4 +1,5 @@
-//! Single tensors of a sealed model (safetensors, by the `safetensors` crate; GGUF, by [`gguf`](super::gguf)).
+//! Single tensors of a sealed model: safetensors, by [`safetensors`](super::safetensors), and GGUF, by
+//! [`gguf`](super::gguf).
 //!
 //! Opening reads the frames that hold the model's header; a tensor costs the frames that it covers, decrypted straight into
 //! the caller's buffer. Nothing is written to disk.
@@ -13,11 +14,10 @@ use std::{
 use serde::Serialize;
 use thiserror::Error;
 
-use super::{ArtifactError, SealedFile, gguf};
+use super::{ArtifactError, SAFETENSORS_HEADER_BYTES_MAX, SealedFile, gguf, safetensors};
 use crate::envelope::{ErrorClass, Keyring, OpenMessageError, OpenOptions};
 
-/// The longest header of a safetensors file, as the format's own library has it.
-pub const SAFETENSORS_HEADER_BYTES_MAX: u64 = 100_000_000;
+const GGUF: &str = "GGUF";
 
 /// Why a sealed model could not be read.
 #[derive(Debug, Error)]
@@ -127,12 +127,12 @@ impl SealedTensors {
         let (format, metadata, tensors) = if start.starts_with(&gguf::MAGIC) {
             let bytes = file.plaintext_bytes();
             let header = gguf::read(&mut FromStart { file: &file, position: 0 }, bytes)?;
-            ("GGUF", header.metadata, header.tensors)
+            (GGUF, header.metadata, header.tensors)
         } else {
             let whole = (read == start.len()).then_some(u64::from_le_bytes(start));
             let length = whole.ok_or_else(|| not_a_model("it is shorter than 8 bytes"))?;
-            let (metadata, tensors) = safetensors_header(&file, length)?;
-            ("safetensors", metadata, tensors)
+            let header = safetensors_header(&file, length)?;
+            ("safetensors", header.metadata, header.tensors)
         };
         Ok(Self { file, format, metadata, tensors })
     }
@@ -170,7 +170,8 @@ impl SealedTensors {
         let info = self.tensors.iter().find(|tensor| tensor.name == name);
         let info = info.ok_or_else(|| ModelError::NoTensor { name: name.into() })?;
         let unknown = || ModelError::NotForNpy { name: name.into(), dtype: info.dtype.clone() };
-        Ok(SealedTensor { file: &self.file, info, bytes: info.bytes.ok_or_else(unknown)? })
+        let bytes = info.bytes.ok_or_else(unknown)?;
+        Ok(SealedTensor { file: &self.file, info, bytes, fastest_first: self.format == GGUF })
     }
 }
 
@@ -179,6 +180,8 @@ pub struct SealedTensor<'model> {
     file: &'model SealedFile,
     info: &'model TensorInfo,
     bytes: u64,
+    /// Whether the shape begins with the fastest dimension.
+    fastest_first: bool,
 }
 
 impl SealedTensor<'_> {
@@ -186,6 +189,16 @@ impl SealedTensor<'_> {
     #[must_use]
     pub fn info(&self) -> &TensorInfo {
         self.info
+    }
+
+    /// Its shape with the slowest dimension first, as NumPy and others have it, whatever the format.
+    #[must_use]
+    pub fn row_major_shape(&self) -> Vec<u64> {
+        let mut shape = self.info.shape.clone();
+        if self.fastest_first {
+            shape.reverse();
+        }
+        shape
     }
 
     /// Its size in bytes.
@@ -236,37 +249,13 @@ impl Read for FromStart<'_> {
     }
 }
 
-fn safetensors_header(
-    file: &SealedFile,
-    length: u64,
-) -> Result<(ModelMetadata, Vec<TensorInfo>), ArtifactError> {
+fn safetensors_header(file: &SealedFile, length: u64) -> Result<safetensors::Header, ArtifactError> {
     if length > SAFETENSORS_HEADER_BYTES_MAX || length > file.plaintext_bytes().saturating_sub(8) {
         return Err(not_a_model("its header would be longer than the file or than 100 MB").into());
     }
     let mut header = vec![0; usize::try_from(length).unwrap_or_default()];
     file.read_exact_at(&mut header, 8)?;
-    let header: safetensors::tensor::Metadata =
-        serde_json::from_slice(&header).map_err(|error| not_a_model(error.to_string()))?;
-    let start = 8 + length;
-    let end = header.tensors().values().map(|info| info.data_offsets.1 as u64).max().unwrap_or(0);
-    if start + end != file.plaintext_bytes() {
-        return Err(not_a_model("its tensors do not end where it does").into());
-    }
-    let mut tensors: Vec<TensorInfo> = header
-        .tensors()
-        .into_iter()
-        .map(|(name, info)| TensorInfo {
-            name,
-            dtype: format!("{:?}", info.dtype),
-            shape: info.shape.iter().map(|dimension| *dimension as u64).collect(),
-            bytes: Some((info.data_offsets.1 - info.data_offsets.0) as u64),
-            offset: start + info.data_offsets.0 as u64,
-        })
-        .collect();
-    tensors.sort_by(|one, other| (one.offset, &one.name).cmp(&(other.offset, &other.name)));
-    let mut metadata: ModelMetadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
-    metadata.sort();
-    Ok((metadata, tensors))
+    Ok(safetensors::read(&header, 8 + length, file.plaintext_bytes())?)
 }
 
 pub(super) fn not_a_model(why: impl Into<String>) -> ModelError {

@@ -113,6 +113,10 @@ impl From<CallError> for CommandError {
     }
 }
 
+/// What helps who has none of a message's keys.
+pub(super) const RECIPIENTS_HINT: &str = "open it with one of its recipients' keys; for raw ones: `--raw-aes NAMESPACE,NAME,KEYFILE`, \
+    `--raw-rsa NAMESPACE,NAME,PADDING,PEMFILE`";
+
 /// What usually helps against an error of a call.
 fn next_step(code: ErrorCode) -> Option<&'static str> {
     match code {
@@ -154,8 +158,17 @@ impl From<ArtifactError> for CommandError {
         if let Some(answer) = error.kms_answer() {
             return answer.into();
         }
+        // Whoever read our output has seen enough.
+        if let Some(gone) = error.write_error().filter(|why| why.kind() == io::ErrorKind::BrokenPipe) {
+            return Self::from(io::Error::from(gone.kind()));
+        }
         let command_error = Self::new(error.class().into(), &error);
         match error {
+            ArtifactError::NotAFile { kind: "a directory", .. } => command_error
+                .hint("of an encrypted folder see `keystead list PATH` and `keystead verify PATH`"),
+            ArtifactError::NotAFile { kind: "a pipe", .. } => {
+                command_error.hint("read it as standard input: `-` in place of its name, and `< PIPE`")
+            }
             ArtifactError::Exists { .. } => {
                 command_error.hint("replace it with `--force`, or name another with `-o`")
             }
@@ -166,11 +179,10 @@ impl From<ArtifactError> for CommandError {
                 command_error.hint("see which context the message has with `keystead inspect PATH`")
             }
             ArtifactError::Open(OpenMessageError::Keyring(KeyringError::NotARecipient { .. })) => {
-                command_error.hint("open it with one of its recipients' keys: `--raw-aes NAMESPACE,NAME,KEYFILE` for a raw one")
+                command_error.hint(RECIPIENTS_HINT)
             }
-            ArtifactError::Open(OpenMessageError::SuiteForbidden { .. }) => {
-                command_error.hint("if you trust where it came from: `--commitment-policy require-encrypt-allow-decrypt`")
-            }
+            ArtifactError::Open(OpenMessageError::SuiteForbidden { .. }) => command_error
+                .hint("if you trust where it came from: `--commitment-policy require-encrypt-allow-decrypt`"),
             ArtifactError::Open(OpenMessageError::NotInPart { .. }) => {
                 command_error.hint("open it whole: `keystead decrypt FILE`")
             }

@@ -5,7 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{
-    error::CommandError, exit::Exit, global::Global, output, progress::Meter,
+    error::{CommandError, RECIPIENTS_HINT},
+    exit::Exit,
+    global::Global,
+    output,
+    progress::Meter,
     stream::expect_not_the_keystores,
 };
 use crate::{
@@ -150,7 +154,8 @@ fn tell_opened(global: &Global, opened: &OpenedFolder, folder: &FolderReader) ->
 
 fn tell_taken_over(count: usize) {
     if count > 0 {
-        output::say(&format!("{} of them were there already, and were compared", files(count)));
+        let were = if count == 1 { "1 was" } else { &format!("{count} were") };
+        output::say(&format!("{were} there already, and compared"));
     }
 }
 
@@ -166,8 +171,13 @@ impl From<FolderError> for CommandError {
         }
         let command_error = Self::new(Exit::from(error.class()), &error);
         match &error {
-            FolderError::Exists { .. } => command_error.hint("a folder is never replaced: name another with `-o OUT`"),
-            FolderError::NoName { .. } => command_error.hint("use `-o OUT`"),
+            FolderError::Exists { .. } => {
+                command_error.hint("a folder is never replaced: name another with `-o OUT`")
+            }
+            FolderError::NoName { .. } => command_error.hint("name it from outside: `../NAME`"),
+            FolderError::NothingMatches { .. } => {
+                command_error.hint("a glob without `/` is of names, one with `/` of paths from the top")
+            }
             FolderError::Special { .. } | FolderError::Name { .. } => {
                 command_error.hint("leave it out with `--exclude GLOB`, or put a copy in its place")
             }
@@ -176,24 +186,27 @@ impl From<FolderError> for CommandError {
                 "move `{}` away, or remove the unfinished folder to begin anew",
                 path.display()
             )),
-            FolderError::Foreign { .. } => {
-                command_error.hint("have it removed, or give another output: its owner could read and change what is made there")
+            FolderError::LeftBeside { .. } => {
+                command_error.hint("take out of it what is to be kept, and remove it")
             }
+            FolderError::Foreign { .. } => command_error.hint(
+                "have it removed, or give another output: its owner could read and change what is made there",
+            ),
             FolderError::NoManifest { .. } => {
                 command_error.hint("a folder that `keystead encrypt` did not finish has none: run that again")
             }
-            FolderError::Differs(_) => {
-                command_error.hint("see all differences with `keystead verify PATH`; get the files again from where they came")
-            }
-            FolderError::Changed { .. } => {
-                command_error.hint("run it again once nothing writes there: what did not change is taken over")
-            }
+            FolderError::Differs(_) => command_error.hint(
+                "see all differences with `keystead verify PATH`; get the files again from where they came",
+            ),
+            FolderError::Changed { .. } => command_error
+                .hint("run it again once nothing writes there: what did not change is taken over"),
             FolderError::File { source, .. } => match source.as_ref() {
                 ArtifactError::Open(OpenMessageError::ContextDiffers { .. }) => {
                     command_error.hint("see which context the message has with `keystead inspect FILE`")
                 }
-                ArtifactError::Open(OpenMessageError::Keyring(KeyringError::NotARecipient { .. })) => command_error
-                    .hint("open it with one of its recipients' keys: `--raw-aes NAMESPACE,NAME,KEYFILE` for a raw one"),
+                ArtifactError::Open(OpenMessageError::Keyring(KeyringError::NotARecipient { .. })) => {
+                    command_error.hint(RECIPIENTS_HINT)
+                }
                 _ => command_error,
             },
             _ => command_error,

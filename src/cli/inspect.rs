@@ -1,15 +1,14 @@
 //! `keystead inspect`
 
-use std::{
-    fs::File,
-    io,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io, path::PathBuf};
 
 use clap::Args;
 
-use super::{error::CommandError, exit::Exit, global::Global, output};
-use crate::envelope::{MessageInfo, inspect};
+use super::{error::CommandError, exit::Exit, global::Global, output, stream::is_stream};
+use crate::{
+    artifact::lint::{Lint, LintFinding},
+    envelope::{MessageInfo, inspect},
+};
 
 /// Show what an encrypted file says of itself
 ///
@@ -25,27 +24,47 @@ pub(super) struct Inspect {
 
 impl Inspect {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
-        let info = self.read()?;
-        if global.json {
-            return output::json(&info);
+        let mut info = self.read()?;
+        let findings = self.dangerous_findings();
+        if !findings.is_empty() {
+            // What the size of a message would tell, it does not of one that is not whole.
+            info.body = None;
         }
-        show(&info)
+        if global.json {
+            output::json(&info)?;
+        } else {
+            show(&info)?;
+        }
+        for finding in findings {
+            output::warn(&finding.to_string());
+        }
+        Ok(())
+    }
+
+    /// What is wrong with a file beyond its header, as far as that shows without a key.
+    fn dangerous_findings(&self) -> Vec<LintFinding> {
+        let mut lint = Lint::default();
+        // A stream, or a file that is gone by now, has nothing more to tell.
+        let is_file = !is_stream(&self.path) && self.path.is_file();
+        if !is_file || lint.look(&self.path).is_err() {
+            return Vec::new();
+        }
+        lint.findings.into_iter().filter(|finding| finding.kind.is_dangerous()).collect()
     }
 
     fn read(&self) -> Result<MessageInfo, CommandError> {
         let unreadable = |error: io::Error| {
             CommandError::new(Exit::Failed, format!("`{}` cannot be read: {error}", self.path.display()))
         };
-        let info = if self.path == Path::new("-") {
+        let info = if is_stream(&self.path) {
             inspect(io::stdin().lock(), None)
         } else {
             let file = File::open(&self.path).map_err(unreadable)?;
             let metadata = file.metadata().map_err(unreadable)?;
             if metadata.is_dir() {
-                return Err(CommandError::usage(format!(
-                    "`{}` is a directory, not a file",
-                    self.path.display()
-                )));
+                let message = format!("`{}` is a directory, not a file", self.path.display());
+                return Err(CommandError::usage(message)
+                    .hint("of an encrypted folder see `keystead list PATH` and `keystead verify PATH`"));
             }
             // A pipe has no length.
             inspect(file, metadata.is_file().then_some(metadata.len()))

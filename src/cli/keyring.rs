@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 
-use super::{error::CommandError, global::Global, lease::with_lease, output};
+use super::{error::CommandError, exit::Exit, global::Global, lease::with_lease, output};
 use crate::{
     artifact::{RawKeyFile, RsaKeyFile},
     crypto::rsa::RsaPadding,
@@ -55,6 +55,17 @@ impl OpeningKeys {
             && let Some(first) = raw.next()
         {
             return work(None, &raw.fold(MultiKeyring::new(first), MultiKeyring::with));
+        }
+        if self.keys.is_empty() && !global.directory()?.exists() {
+            // Perhaps it was not sealed for a KMS at all.
+            let why = CommandError::new(
+                Exit::Failed,
+                "no raw key was given, and there is no keystore for the others",
+            );
+            return Err(why
+                .hint("see whom it is sealed for with `keystead inspect FILE`")
+                .hint("for raw keys: `--raw-aes NAMESPACE,NAME,KEYFILE`, `--raw-rsa NAMESPACE,NAME,PADDING,PEMFILE`")
+                .hint("name the keystore with `--keystore DIR`, or make one with `keystead init`"));
         }
         with_lease(global, |kms| {
             let mut keyring = KmsKeyring::discovery(kms);

@@ -13,6 +13,7 @@ use std::{
 
 use super::{
     error::CommandError,
+    exit::Exit,
     global::{Flags, Global},
 };
 use crate::{
@@ -32,6 +33,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// A keystore that is open while it is asked.
 pub(super) struct Lease<'flags> {
     own_files: OwnFiles,
+    /// The keystore's id: another one that came into its place is not asked.
+    id: String,
     held: Mutex<Held<'flags>>,
     changed: Condvar,
 }
@@ -57,11 +60,11 @@ pub(super) fn with_lease<T>(
     let mut unsealer = global.unsealer();
     let begun = Instant::now();
     let session = global.session_with(&mut unsealer)?;
-    let own_files = session.0.own_files();
+    let (own_files, id) = (session.0.own_files(), session.0.id().to_owned());
     let (opening_took, last_asked) = (begun.elapsed(), Instant::now());
     let session = Some(Arc::new(session));
     let held = Held { unsealer, session, last_asked, opening_took, fault: None, ended: false };
-    let lease = Lease { own_files, held: Mutex::new(held), changed: Condvar::new() };
+    let lease = Lease { own_files, id, held: Mutex::new(held), changed: Condvar::new() };
     let done = thread::scope(|scope| {
         let end = End(&lease);
         scope.spawn(|| lease.let_go_when_idle());
@@ -69,10 +72,10 @@ pub(super) fn with_lease<T>(
         drop(end);
         done
     });
-    match lease.held.into_inner().unwrap_or_else(PoisonError::into_inner).fault {
-        Some(fault) => Err(fault),
-        None => done,
-    }
+    // Work that could do without that answer is done.
+    done.map_err(|error| {
+        lease.held.into_inner().unwrap_or_else(PoisonError::into_inner).fault.unwrap_or(error)
+    })
 }
 
 /// Ends the lease when the work has, however it has.
@@ -114,12 +117,18 @@ impl<'flags> Lease<'flags> {
         if let Some(session) = &held.session {
             return Ok(Arc::clone(session));
         }
-        let opened = held.unsealer.open_again();
+        let opened = held.unsealer.open_again().and_then(|session| match session.0.id() == self.id {
+            true => Ok(session),
+            false => {
+                Err(CommandError::new(Exit::Failed, "another keystore has come into the place of this one")
+                    .hint("run it again, with one keystore from beginning to end"))
+            }
+        });
         match opened {
             Ok(session) => {
                 let session = Arc::new(session);
                 (held.opening_took, held.last_asked) = (held.last_asked.elapsed(), Instant::now());
-                held.session = Some(Arc::clone(&session));
+                (held.session, held.fault) = (Some(Arc::clone(&session)), None);
                 self.changed.notify_all();
                 Ok(session)
             }

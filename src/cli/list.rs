@@ -12,7 +12,7 @@ use super::{
     output,
 };
 use crate::{
-    artifact::folder::{FileEntry, FolderReader, Modified},
+    artifact::folder::{DirectoryEntry, FileEntry, FileMode, FolderReader, Modified},
     envelope::MessageId,
     model::Timestamp,
 };
@@ -46,6 +46,7 @@ impl List {
         let manifest = folder.manifest();
         let taken: Vec<&FileEntry> =
             manifest.files().iter().filter(|file| selection.takes(&file.path)).collect();
+        selection.expect_matches(taken.iter().map(|file| &file.path))?;
         if global.json {
             return output::json(&serde_json::json!({
                 "Path": self.path.to_string_lossy(),
@@ -55,11 +56,22 @@ impl List {
                 "Files": taken,
             }));
         }
-        let row = |file: &&FileEntry| {
-            let mode = String::from(file.mode);
-            vec![mode, file.size.to_string(), readable(file.modified), file.path.to_string()]
+        let row = |mode: FileMode, bytes: String, modified: Modified, path: String| {
+            vec![String::from(mode), bytes, readable(modified), path]
         };
-        output::table(&["MODE", "BYTES", "MODIFIED", "PATH"], taken.iter().map(row))?;
+        let files_of = taken
+            .iter()
+            .map(|file| row(file.mode, file.size.to_string(), file.modified, file.path.to_string()));
+        // Directories are listed as such where nothing is chosen among the files.
+        let directories: &[DirectoryEntry] =
+            if selection.is_everything() { manifest.directories() } else { &[] };
+        let mut rows: Vec<_> = directories
+            .iter()
+            .map(|one| row(one.mode, String::new(), one.modified, format!("{}/", one.path)))
+            .chain(files_of)
+            .collect();
+        rows.sort_by(|one, other| one.last().cmp(&other.last()));
+        output::table(&["MODE", "BYTES", "MODIFIED", "PATH"], rows)?;
         let bytes = taken.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size));
         output::say(&format!("{}, {}", files(taken.len()), output::bytes(bytes)));
         Ok(())

@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     io::{self, IsTerminal},
     path::Path,
     sync::{
@@ -15,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use serde::Serialize;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
@@ -33,7 +34,7 @@ const QUIET_FIRST: Duration = Duration::from_secs(1);
 /// The time between two events.
 const BETWEEN_EVENTS: Duration = Duration::from_secs(1);
 /// The longest path beside a bar.
-const PATH_CHARACTERS_MAX: usize = 28;
+const PATH_CHARACTERS_MAX: usize = 24;
 
 /// Shows how far the work has come.
 pub(super) struct Meter {
@@ -220,10 +221,10 @@ impl State {
     }
 
     fn draw(&mut self, now: Instant) {
-        let (several, total) = (self.files_total > 1, self.bytes_total);
+        let (several, total, began) = (self.files_total > 1, self.bytes_total, self.began);
         let (bars, all) = self.bars.get_or_insert_with(|| {
             let bars = MultiProgress::new();
-            let all = bars.add(bar(total));
+            let all = bars.add(bar(total, began));
             (bars, all)
         });
         all.set_position(self.bytes);
@@ -235,7 +236,7 @@ impl State {
             self.active.values_mut().filter(|active| now.duration_since(active.began) >= QUIET_FIRST)
         {
             let shown = active.bar.get_or_insert_with(|| {
-                let shown = bars.add(bar(active.bytes_total));
+                let shown = bars.add(bar(active.bytes_total, active.began));
                 shown.set_message(shortened(&active.path));
                 shown
             });
@@ -261,18 +262,54 @@ fn shortened(path: &str) -> String {
     }
 }
 
-fn bar(total: Option<u64>) -> ProgressBar {
+/// A bar for work that began then: its rate is that of all the work, as in the events.
+fn bar(total: Option<u64>, began: Instant) -> ProgressBar {
     let (bar, template) = match total {
-        Some(total) => (
-            ProgressBar::new(total),
-            "{bar:20} {bytes:>10} of {total_bytes}  {bytes_per_sec}  {eta} left  {msg}",
-        ),
-        None => (ProgressBar::new_spinner(), "{spinner} {bytes}  {bytes_per_sec}  {msg}"),
+        Some(total) => (ProgressBar::new(total), "{bar:10} {amount}  {rate}  {left} left  {wide_msg}"),
+        None => (ProgressBar::new_spinner(), "{spinner} {bytes}  {rate}  {wide_msg}"),
     };
-    match ProgressStyle::with_template(template) {
+    let rate = move |state: &ProgressState| {
+        let millis = began.elapsed().as_millis().max(1);
+        u64::try_from(u128::from(state.pos()) * 1000 / millis).unwrap_or(u64::MAX)
+    };
+    // A line that cannot be written is not seen.
+    let style = ProgressStyle::with_template(template).map(|style| {
+        style
+            .with_key("amount", |state: &ProgressState, line: &mut dyn fmt::Write| {
+                let _unseen = line.write_str(&amount(state.pos(), state.len().unwrap_or_default()));
+            })
+            .with_key("rate", move |state: &ProgressState, line: &mut dyn fmt::Write| {
+                let _unseen = write!(line, "{}/s", output::bytes(rate(state)));
+            })
+            .with_key("left", move |state: &ProgressState, line: &mut dyn fmt::Write| {
+                let left = state.len().unwrap_or_default().saturating_sub(state.pos());
+                let _unseen = match left.checked_div(rate(state)) {
+                    Some(seconds) => write!(line, "{:#}", HumanDuration(Duration::from_secs(seconds))),
+                    None => line.write_str("?"),
+                };
+            })
+    });
+    match style {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
+}
+
+/// How much of how much, in one unit.
+fn amount(done: u64, total: u64) -> String {
+    let whole = output::bytes(total);
+    let unit = whole.rsplit(' ').next().unwrap_or_default();
+    let size = match unit {
+        "KiB" => 1_u64 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "TiB" => 1 << 40,
+        "PiB" => 1 << 50,
+        "EiB" => 1 << 60,
+        _ => return format!("{done} of {whole}"),
+    };
+    let hundredths = u128::from(done) * 100 / u128::from(size);
+    format!("{}.{:02} of {whole}", hundredths / 100, hundredths % 100)
 }
 
 #[cfg(test)]
@@ -298,6 +335,14 @@ mod tests {
         assert_eq!(event, expected);
         let unknown = State::new(Form::Nothing, began).event(began).seconds_left;
         assert_eq!(unknown, None);
+    }
+
+    #[test]
+    fn an_amount_is_told_in_the_unit_of_the_whole() {
+        assert_eq!(amount(0, 500), "0 of 500 B");
+        assert_eq!(amount(100 << 20, 10 << 30), "0.09 of 10.00 GiB");
+        assert_eq!(amount(1 << 20, 1 << 20), "1.00 of 1.00 MiB");
+        assert_eq!(amount(u64::MAX, u64::MAX), "15.99 of 16.00 EiB");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `keystead reencrypt`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -16,7 +16,10 @@ use super::{
     stream::{expect_named, expect_not_the_keystores},
 };
 use crate::{
-    artifact::{self, folder::reencrypt_folder},
+    artifact::{
+        self,
+        folder::{MANIFEST_NAME, reencrypt_folder},
+    },
     crypto::random::SystemRandom,
     envelope::{CommitmentPolicy, FrameLength, Keyring, KmsKeyring, MessageId, MultiKeyring, OpenOptions},
     keystore::OwnFiles,
@@ -121,6 +124,7 @@ impl Reencrypt {
         if self.manifest_id.is_some() {
             return Err(CommandError::usage("`--manifest-id` is for folders, and this is none"));
         }
+        expect_in_no_folder(&self.path)?;
         let meter = Meter::new(global);
         let progress = &mut |progress| meter.update(&self.path, progress);
         let moved = artifact::reencrypt(&self.path, old, opening, new, self.frame_length, random, progress)?;
@@ -137,5 +141,21 @@ impl Reencrypt {
         output::line(&self.path.display().to_string())?;
         output::say(&format!("moved {}, as a new message", output::bytes(message.plaintext_bytes)));
         Ok(())
+    }
+}
+
+/// Refuses one message of a sealed folder: the folder's manifest names the message that would be replaced.
+fn expect_in_no_folder(path: &Path) -> Result<(), CommandError> {
+    // What cannot be found is complained of by whoever opens it.
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    match real.ancestors().skip(1).find(|above| above.join(MANIFEST_NAME).is_file()) {
+        None => Ok(()),
+        Some(folder) => {
+            let folder = folder.display();
+            let message = format!("`{}` belongs to the encrypted folder `{folder}`", path.display());
+            Err(CommandError::usage(message)
+                .hint(format!("move the whole of it: `keystead reencrypt {folder}`"))
+                .hint("or copy the file elsewhere first"))
+        }
     }
 }

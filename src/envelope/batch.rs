@@ -52,15 +52,19 @@ pub(super) struct Room(Zeroizing<Vec<u8>>);
 
 impl Room {
     /// Makes room for at least `length` bytes, keeping those that are there.
-    pub(super) fn grow(&mut self, length: usize) -> &mut [u8] {
+    ///
+    /// # Errors
+    ///
+    /// When there is not that much memory: frames that other programs wrote may be as long as 4 GiB.
+    pub(super) fn grow(&mut self, length: usize) -> io::Result<&mut [u8]> {
         if self.0.len() < length {
             // Doubled, or many short frames would each move all those before them.
             let doubled = (2 * self.0.len()).min(2 * BATCH_BYTES);
-            let mut larger = Zeroizing::new(vec![0; length.max(doubled)]);
+            let mut larger = zeroed(length.max(doubled))?;
             larger.split_at_mut(self.0.len()).0.copy_from_slice(&self.0);
             self.0 = larger;
         }
-        self.0.split_at_mut(length).0
+        Ok(self.0.split_at_mut(length).0)
     }
 
     /// The bytes of `range`, or as many of them as there are.
@@ -82,7 +86,7 @@ impl Room {
         while read < wanted {
             let step =
                 wanted.min(read + read.max(ROOM_BYTES_MIN).max(self.0.len().saturating_sub(at + read)));
-            let came = read_full(reader, self.grow(at + step).split_at_mut(at + read).1)?;
+            let came = read_full(reader, self.grow(at + step)?.split_at_mut(at + read).1)?;
             read += came;
             if read < step {
                 break;
@@ -90,6 +94,14 @@ impl Room {
         }
         Ok(read)
     }
+}
+
+/// As many zeros, where there is memory for them.
+pub(super) fn zeroed(length: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    bytes.try_reserve_exact(length).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    bytes.resize(length, 0);
+    Ok(bytes)
 }
 
 /// Fills `buffer` as far as the reader reaches; answers how far.
@@ -138,33 +150,30 @@ impl SealBatch {
         let frames = read / length.max(1);
         (self.first, self.frames) = (first, frames);
         self.last = (frames < batching.frames).then_some(read % length.max(1));
-        self.arrange(batching);
-        Ok(())
+        self.arrange(batching)
     }
 
     /// Room for the plaintext of exactly `frames` regular frames.
-    pub(super) fn text(&mut self, batching: Batching, first: u32, frames: usize) -> &mut [u8] {
+    pub(super) fn text(&mut self, batching: Batching, first: u32, frames: usize) -> io::Result<&mut [u8]> {
         (self.first, self.frames, self.last) = (first, frames, None);
         let at = Self::text_at(frames);
-        self.room
-            .grow(at + frames * batching.frame_length + TAG_BYTES)
-            .split_at_mut(at)
-            .1
-            .split_at_mut(frames * batching.frame_length)
-            .0
+        let text_bytes = frames * batching.frame_length;
+        let room = self.room.grow(at + text_bytes + TAG_BYTES)?;
+        Ok(room.split_at_mut(at).1.split_at_mut(text_bytes).0)
     }
 
     /// Moves the plaintext of frames to their places; that of [`text`](Self::text) is moved by `seal`.
-    fn arrange(&mut self, batching: Batching) {
+    fn arrange(&mut self, batching: Batching) -> io::Result<()> {
         let (length, at) = (batching.frame_length, Self::text_at(batching.frames));
         let end =
             self.frames * (length + REGULAR_OVERHEAD) + self.last.map_or(0, |last| last + FINAL_OVERHEAD);
-        self.room.grow(end);
+        self.room.grow(end)?;
         self.spread(length, at);
         if let Some(last) = self.last {
             let from = at + self.frames * length;
             self.room.shift(from..from + last, self.frames * (length + REGULAR_OVERHEAD) + FINAL_HEAD_BYTES);
         }
+        Ok(())
     }
 
     fn spread(&mut self, length: usize, at: usize) {

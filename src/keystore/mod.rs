@@ -421,6 +421,12 @@ impl Keystore {
         }
     }
 
+    /// The keystore's id, a random UUID.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.identity.id
+    }
+
     /// Where its files are: nothing else must be written there.
     #[must_use]
     pub fn own_files(&self) -> OwnFiles {

@@ -66,6 +66,12 @@ pub enum FolderError {
         /// What lies there.
         path: PathBuf,
     },
+    /// A glob of what is to be taken matches no file.
+    #[error("no file matches `{glob}`")]
+    NothingMatches {
+        /// The glob.
+        glob: String,
+    },
     /// A name that is not taken into a sealed folder.
     #[error("{why}")]
     Name {
@@ -95,6 +101,18 @@ pub enum FolderError {
         path: PathBuf,
         /// `changed`, `appeared` or `disappeared`.
         what: &'static str,
+    },
+    /// Somebody put something there while a folder took the place of another.
+    #[error(
+        "the folder was {}moved, and `{}` holds what somebody else put there meanwhile",
+        if *moved { "" } else { "not " },
+        path.display()
+    )]
+    LeftBeside {
+        /// Where it lies now.
+        path: PathBuf,
+        /// Whether the other folder has the place.
+        moved: bool,
     },
     /// A directory or file cannot be read.
     #[error("`{}` cannot be read: {source}", path.display())]
@@ -203,6 +221,7 @@ impl FolderError {
             | Self::NoName { .. }
             | Self::Within { .. }
             | Self::Name { .. }
+            | Self::NothingMatches { .. }
             | Self::Special { .. }
             | Self::ReservedContextKey { .. } => ErrorClass::Usage,
             Self::NoManifest { .. }

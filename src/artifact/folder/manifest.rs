@@ -285,6 +285,10 @@ pub(super) fn check_layout(directories: &[FolderPath], files: &[FolderPath]) -> 
         }
     }
     let known: HashSet<&str> = directories.iter().map(FolderPath::as_str).collect();
+    if known.contains(MANIFEST_NAME) {
+        let what = format!("the directory `{MANIFEST_NAME}` has the name of the folder's manifest");
+        return Err(ManifestError::new(what));
+    }
     for path in directories.iter().chain(files) {
         if let Some(parent) = path.parent().filter(|parent| !known.contains(parent.as_str())) {
             return Err(ManifestError::new(format!("`{path}` lies in `{parent}`, which is not listed")));

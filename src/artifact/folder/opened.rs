@@ -31,7 +31,7 @@ pub(super) const MANIFEST_MARK: (&str, &str) = ("keystead-folder", "manifest-1")
 /// Nobody but the owner gets into a folder of plaintext, whatever the modes of what lies in it.
 const OPENED_ROOT_MODE: u32 = 0o700;
 const DRAFT_MODE: u32 = 0o600;
-const WORKING_DIRECTORY_MODE: u32 = 0o700;
+pub(super) const WORKING_DIRECTORY_MODE: u32 = 0o700;
 
 /// A sealed folder whose manifest was opened.
 pub struct FolderReader {
@@ -244,6 +244,7 @@ impl FolderReader {
         }
         let taken = self.manifest.files().iter().filter(|file| selection.takes(&file.path));
         let files: Vec<&FileEntry> = taken.collect();
+        selection.expect_matches(files.iter().map(|file| &file.path))?;
         let bytes = files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size));
         watch.hear(FolderEvent::Planned { files: files.len(), bytes });
         let staging = Staging::begin(target, OPENED_ROOT_MODE)?;
@@ -271,7 +272,8 @@ impl Opening<'_> {
         let needed: HashSet<FolderPath> = files.iter().flat_map(|file| file.path.ancestors()).collect();
         let directories = self.folder.manifest.directories().iter();
         let wanted = |path: &FolderPath| {
-            needed.contains(path) || selection.takes_empty_directories() && !selection.leaves_out(path)
+            needed.contains(path)
+                || selection.takes_empty_directories() && !selection.leaves_out(path.as_str())
         };
         let directories: Vec<_> = directories.filter(|directory| wanted(&directory.path)).collect();
         let root = self.staging.root();

@@ -5,19 +5,26 @@
 //! takes the folder's room twice for a while; renewing file by file in place would leave, after a crash, a folder whose
 //! manifest names messages that are gone.
 
-use std::path::Path;
+use std::{
+    collections::HashSet,
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
 
 use super::{
-    Difference, FileEntry, FolderError, FolderReader, Manifest, SealedFolder, Selection, Watch,
+    Difference, FileEntry, FolderError, FolderReader, MANIFEST_NAME, Manifest, SealedFolder, Selection,
+    Watch,
     message::Reading,
-    seal::{SEALED_DIRECTORY_MODE, SEALED_FILE_MODE, entry_of, seal_manifest},
+    opened::WORKING_DIRECTORY_MODE,
+    seal::{SEALED_FILE_MODE, entry_of, seal_manifest},
     staging::Staging,
     tree::{Draft, Found, Kind},
     watch::FolderEvent,
     work::{for_each, workers},
 };
 use crate::{
-    artifact::pipe::through,
+    artifact::{output::keep_owner_and_mode, pipe::through},
     crypto::random::Random,
     envelope::{self, FrameLength, Keyring, MessageId, OpenOptions, SealOptions},
 };
@@ -37,7 +44,17 @@ pub fn reencrypt_folder(
     random: &mut dyn Random,
     watch: &dyn Watch,
 ) -> Result<SealedFolder, FolderError> {
+    // Without a slash at its end, which would lead through a link.
+    let path = &path.components().collect::<PathBuf>();
+    if path.is_symlink() {
+        return Err(FolderError::NotADirectory { path: path.into() });
+    }
     let folder = FolderReader::open(path, keyring, opening, expected_id)?;
+    // Another one of our kind is at work on it, or was until now: then it is no longer what has the name.
+    let locked = folder.root().lock().map_err(|error| FolderError::unreadable(path, error))?;
+    if !locked || !folder.root().is_at(path) {
+        return Err(FolderError::Busy { path: path.into() });
+    }
     let before = folder.root().walk(&|_| false)?;
     let differences = folder.differences_in_names(&Selection::default())?;
     if !differences.is_empty() {
@@ -45,7 +62,7 @@ pub fn reencrypt_folder(
     }
     let files = folder.manifest().files();
     watch.hear(FolderEvent::Planned { files: files.len(), bytes: folder.manifest().bytes() });
-    let staging = Staging::begin_beside(path, SEALED_DIRECTORY_MODE)?;
+    let staging = Staging::begin_beside(path, WORKING_DIRECTORY_MODE)?;
     let moving =
         Moving { folder: &folder, staging: &staging, keyring, opening, new_keyring, frame_length, watch };
     match moving.run(random) {
@@ -54,6 +71,8 @@ pub fn reencrypt_folder(
             let path = staging.finish_instead(folder.root(), &before)?;
             Ok(SealedFolder { path, manifest, manifest_id, taken_over: 0 })
         }
+        // What is somebody's stays.
+        Err(error @ FolderError::Strange { .. }) => Err(error),
         Err(error) => {
             staging.discard();
             Err(error)
@@ -76,7 +95,7 @@ impl Moving<'_> {
         let (manifest, root) = (self.folder.manifest(), self.staging.root());
         self.clear()?;
         for directory in manifest.directories() {
-            root.make_directory(&directory.path, SEALED_DIRECTORY_MODE)
+            root.make_directory(&directory.path, WORKING_DIRECTORY_MODE)
                 .map_err(|error| FolderError::unwritable(&root.path_of(directory.path.as_str()), error))?;
         }
         let states = (0..workers(manifest.files().len())).map(|_| random.fork()).collect();
@@ -86,7 +105,25 @@ impl Moving<'_> {
         let manifest = Manifest::new(manifest.directories().to_vec(), files)?;
         let options = self.options(FrameLength::default());
         let id = seal_manifest(root, &manifest, self.new_keyring, &options, random)?;
+        self.keep_modes().map_err(|error| FolderError::unwritable(&root.path_of(""), error))?;
         Ok((manifest, id))
+    }
+
+    /// Gives the manifest and the directories the owners and modes of the old ones.
+    fn keep_modes(&self) -> io::Result<()> {
+        let (old, new) = (self.folder.root(), self.staging.root());
+        keep_owner_and_mode(&old.open_file(None, MANIFEST_NAME)?, &new.open_file(None, MANIFEST_NAME)?)?;
+        for directory in self.folder.manifest().directories().iter().rev() {
+            match old.directory(Some(&directory.path)) {
+                Ok(old) => {
+                    keep_owner_and_mode(&old.into(), &File::from(new.directory(Some(&directory.path))?))?;
+                }
+                // One that is missing, since it was empty, is made anew.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// How the new messages are sealed: with the context of the old ones, and signed when those are.
@@ -95,10 +132,19 @@ impl Moving<'_> {
         SealOptions { context, frame_length, suite, ..SealOptions::default() }
     }
 
-    /// Removes what an earlier process left: an unfinished new folder, or the old one after they traded names.
+    /// Removes what an earlier process left: an unfinished new folder, or the old one after they traded names. Anything that
+    /// the manifest does not name is somebody's, and an error.
     fn clear(&self) -> Result<(), FolderError> {
-        let any = |found: &Found| matches!(found.kind, Kind::File | Kind::Directory);
-        for path in self.staging.survey(&any)? {
+        let manifest = self.folder.manifest();
+        let files: HashSet<String> = manifest.files().iter().map(|file| file.path.sealed()).collect();
+        let directories: HashSet<&str> =
+            manifest.directories().iter().map(|directory| directory.path.as_str()).collect();
+        let ours = |found: &Found| match (&found.path, found.kind) {
+            (Ok(path), Kind::File) => files.contains(path),
+            (Ok(path), Kind::Directory) => directories.contains(path.as_str()),
+            _ => false,
+        };
+        for path in self.staging.survey(&ours)? {
             let root = self.staging.root();
             root.remove_file(&path).map_err(|error| FolderError::unwritable(&root.path_of(&path), error))?;
         }
@@ -144,6 +190,8 @@ impl Moving<'_> {
                 }
             });
         let made = made.map_err(unwritable)?;
+        let old = self.folder.root().open_file(parent.as_ref(), &entry.path.sealed_name());
+        old.and_then(|old| keep_owner_and_mode(&old, draft.file())).map_err(unwritable)?;
         draft.keep().map_err(unwritable)?;
         Ok(made)
     }
@@ -154,7 +202,7 @@ fn as_sealed(
     reading: &Reading<'_>,
     number: usize,
     entry: &FileEntry,
-    writer: &mut dyn std::io::Write,
+    writer: &mut dyn io::Write,
 ) -> Result<(), FolderError> {
     match reading.open(number, entry, writer)? {
         None => Ok(()),
@@ -164,7 +212,7 @@ fn as_sealed(
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::PathBuf, sync::Mutex};
+    use std::{fs, os::unix::fs::PermissionsExt, sync::Mutex};
 
     use super::*;
     use crate::{
@@ -248,6 +296,43 @@ mod tests {
             names
         };
         assert_eq!(names(), ["in", "newer", "old", "out"], "nothing unfinished is left");
+    }
+
+    #[test]
+    fn modes_stay_and_a_second_process_is_refused_and_what_is_not_ours_is_not_removed() {
+        let (lab, out) = lab();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let modes = [("", 0o750), ("empty", 0o700), ("a.sealed", 0o600), (MANIFEST_NAME, 0o640)];
+        for (path, mode) in modes {
+            fs::set_permissions(out.join(path), fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let again = || {
+            let error = moved(&out, &()).unwrap_err();
+            assert!(matches!(error, FolderError::Busy { .. }), "{error}");
+        };
+        let second = Meddler(Mutex::new(Some(&again)));
+        moved(&out, &second).unwrap();
+        assert!(second.0.into_inner().unwrap().is_none(), "it has tried");
+        for (path, expected) in modes {
+            assert_eq!(mode(&out.join(path)), expected, "{path}");
+        }
+
+        let unfinished = lab.path().join("out.keystead-unfinished");
+        fs::create_dir(&unfinished).unwrap();
+        fs::write(unfinished.join("notes"), b"mine").unwrap();
+        let opening = OpenOptions::default();
+        let back =
+            || reencrypt_folder(&out, (&key(2), &opening), None, (&key(1), None), &mut SystemRandom, &());
+        assert!(matches!(back(), Err(FolderError::Strange { .. })));
+        assert_eq!(fs::read(unfinished.join("notes")).unwrap(), b"mine");
+        fs::rename(unfinished.join("notes"), unfinished.join("a.sealed")).unwrap();
+        back().unwrap();
+        assert!(!unfinished.exists());
+        let link = lab.path().join("link");
+        std::os::unix::fs::symlink(&out, &link).unwrap();
+        for link in [link.clone(), link.join("")] {
+            assert!(matches!(moved(&link, &()), Err(FolderError::NotADirectory { .. })));
+        }
     }
 
     #[test]

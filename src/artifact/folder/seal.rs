@@ -102,6 +102,7 @@ impl Plan {
         for found in root.walk(&|path| selection.leaves_out(path))? {
             plan.add(root, selection, found)?;
         }
+        selection.expect_matches(plan.files.iter().map(|(path, _)| path))?;
         if !selection.takes_empty_directories() {
             let needed: HashSet<FolderPath> =
                 plan.files.iter().flat_map(|(path, _)| path.ancestors()).collect();
@@ -116,6 +117,10 @@ impl Plan {
     }
 
     fn add(&mut self, root: &Root, selection: &Selection, found: Found) -> Result<(), FolderError> {
+        // What is not taken may be called anything; a directory could hold what is.
+        if found.kind != Kind::Directory && !selection.takes_path(found.shown()) {
+            return Ok(());
+        }
         let not_text =
             |path| FolderError::Name { why: format!("`{path}` is not UTF-8, which a folder's names are") };
         let path: FolderPath = match found.path.map_err(not_text) {
@@ -126,7 +131,6 @@ impl Plan {
         };
         match found.kind {
             Kind::Directory => self.directories.push(path),
-            _ if !selection.takes(&path) => {}
             Kind::File => self.files.push((path, found.state)),
             Kind::Other(kind) => {
                 return Err(FolderError::Special { path: root.path_of(path.as_str()), kind });

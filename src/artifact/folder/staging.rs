@@ -14,7 +14,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{CWD, FlockOperation, Mode},
+    fs::{CWD, Mode},
     io::Errno,
 };
 
@@ -22,6 +22,7 @@ use super::{
     FolderError, MANIFEST_NAME,
     tree::{Found, Kind, Root, sync_directory, sync_file_system},
 };
+use crate::artifact::output::{exchange, keep_owner_and_mode};
 
 /// What an unfinished folder's name ends in.
 pub const UNFINISHED_SUFFIX: &str = ".keystead-unfinished";
@@ -69,15 +70,19 @@ impl Staging {
             Err(error) => return Err(FolderError::unwritable(&unfinished, error.into())),
         };
         let root = Root::open_directly(&unfinished)?;
-        match rustix::fs::flock(root.as_fd(), FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Err(FolderError::Busy { path: unfinished }),
-            Err(error) => return Err(FolderError::unwritable(&unfinished, error.into())),
+        match root.lock() {
+            Ok(true) => {}
+            Ok(false) => return Err(FolderError::Busy { path: unfinished }),
+            Err(error) => return Err(FolderError::unwritable(&unfinished, error)),
         }
         let held = root.directory(None).map(fs::File::from).and_then(|directory| directory.metadata());
         let held = held.map_err(|error| FolderError::unwritable(&unfinished, error))?;
         // Whoever owns the directory can read and change all that comes into it.
         expect_ours(held.uid(), &unfinished)?;
+        // What an earlier process began for something less secret is closed to others before anything comes into it.
+        let narrowed = Mode::from_raw_mode(held.mode() & mode);
+        rustix::fs::fchmod(root.as_fd(), narrowed)
+            .map_err(|error| FolderError::unwritable(&unfinished, error.into()))?;
         // Whoever had the lock may have finished meanwhile: then what we hold is not what has the name now.
         let same = |directory: &fs::Metadata| -> io::Result<bool> {
             Ok((held.dev(), held.ino()) == (directory.dev(), directory.ino()))
@@ -105,7 +110,7 @@ impl Staging {
                 self.root
                     .remove_file(found.shown())
                     .map_err(|error| FolderError::unwritable(&path, error))?;
-            } else if !expected(&found) {
+            } else if !expected(&found) || !found.is_ours_alone {
                 return Err(FolderError::Strange { path });
             } else if found.kind == Kind::File {
                 usable.extend(found.path);
@@ -136,31 +141,41 @@ impl Staging {
 
     /// Puts the folder in the place of `old`, which has its name, in one step, and removes that one; unless something there
     /// is not as it was `before`. It is looked at before the step and, since somebody may write there until then, after it;
-    /// then the step is taken back.
+    /// then the step is taken back. Nothing that somebody else put into either folder or in their places is removed.
+    ///
+    /// INVARIANT: `old` is locked, or another process could take it for an unfinished folder once it has that name.
     pub(super) fn finish_instead(self, old: &Root, before: &[Found]) -> Result<PathBuf, FolderError> {
-        let unwritable = |error| FolderError::unwritable(&self.target, error);
+        let (unfinished, target) = (&self.unfinished, &self.target);
+        let unwritable = |error| FolderError::unwritable(target, error);
         let expect_unchanged_at = |path: &Path| match old.is_at(path) {
             true => old.expect_unchanged(before),
-            false => Err(FolderError::Changed { path: self.target.clone(), what: "changed" }),
+            false => Err(FolderError::Changed { path: target.clone(), what: "changed" }),
         };
-        let ready = sync_file_system(&self.root).map_err(unwritable);
+        let mode = old.directory(None).map(fs::File::from);
+        let keep_mode = |old: fs::File| keep_owner_and_mode(&old, &self.root.directory(None)?.into());
+        let made = self.root.walk(&|_| false)?;
+        let ready = mode.and_then(keep_mode).and_then(|()| sync_file_system(&self.root)).map_err(unwritable);
         let traded = ready
-            .and_then(|()| expect_unchanged_at(&self.target))
-            .and_then(|()| exchange(&self.unfinished, &self.target).map_err(unwritable));
+            .and_then(|()| expect_unchanged_at(target))
+            .and_then(|()| exchange(unfinished, target).map_err(unwritable));
         if let Err(error) = traded {
             self.discard();
             return Err(error);
         }
         // Now the old one has the other's name.
-        if let Err(error) = expect_unchanged_at(&self.unfinished) {
-            exchange(&self.unfinished, &self.target).map_err(unwritable)?;
-            self.discard();
-            return Err(error);
+        if let Err(error) = expect_unchanged_at(unfinished) {
+            exchange(unfinished, target).map_err(unwritable)?;
+            return match remove_unchanged(&self.root, unfinished, &made) {
+                Ok(true) => Err(error),
+                _ => Err(FolderError::LeftBeside { path: unfinished.clone(), moved: false }),
+            };
         }
-        sync_directory(directory_of(&self.target)).map_err(unwritable)?;
-        fs::remove_dir_all(&self.unfinished)
-            .map_err(|error| FolderError::unwritable(&self.unfinished, error))?;
-        Ok(self.target)
+        sync_directory(directory_of(target)).map_err(unwritable)?;
+        match remove_unchanged(old, unfinished, before) {
+            Ok(true) => Ok(self.target),
+            Ok(false) => Err(FolderError::LeftBeside { path: unfinished.clone(), moved: true }),
+            Err(error) => Err(FolderError::unwritable(unfinished, error)),
+        }
     }
 
     /// Takes the folder away if no file lies in it.
@@ -187,16 +202,13 @@ impl Staging {
     }
 }
 
-/// Lets two directories trade their names, so that there is no moment at which one of them is missing (renameat2(2)).
-#[cfg(target_os = "linux")]
-fn exchange(one: &Path, other: &Path) -> io::Result<()> {
-    Ok(rustix::fs::renameat_with(CWD, one, CWD, other, rustix::fs::RenameFlags::EXCHANGE)?)
-}
-
-/// There is no such step on this system.
-#[cfg(not(target_os = "linux"))]
-fn exchange(_: &Path, _: &Path) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+/// Removes a folder with what was found in it, as far as it is still that; answers whether nothing is left at `path`.
+fn remove_unchanged(folder: &Root, path: &Path, found: &[Found]) -> io::Result<bool> {
+    if folder.is_at(path) {
+        folder.remove_unchanged(found)?;
+        let _somebodys_when_not_empty = fs::remove_dir(path);
+    }
+    Ok(!path.try_exists()?)
 }
 
 /// What a folder is called while it is unfinished.
@@ -219,6 +231,8 @@ fn directory_of(target: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -244,6 +258,44 @@ mod tests {
         let us = rustix::process::geteuid().as_raw();
         assert!(expect_ours(us, Path::new("x")).is_ok());
         assert!(matches!(expect_ours(us + 1, Path::new("x")), Err(FolderError::Foreign { .. })));
+    }
+
+    #[test]
+    fn an_unfinished_folder_is_closed_to_others_and_what_they_could_change_is_not_taken_over() {
+        let lab = tempfile::tempdir().unwrap();
+        let unfinished = lab.path().join("out.keystead-unfinished");
+        fs::create_dir(&unfinished).unwrap();
+        fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o777)).unwrap();
+        fs::write(unfinished.join("x"), b"x").unwrap();
+        let staging = Staging::begin(&lab.path().join("out"), 0o700).unwrap();
+        assert_eq!(fs::metadata(&unfinished).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(staging.survey(&|_| true).unwrap(), ["x"]);
+        fs::hard_link(unfinished.join("x"), lab.path().join("second-name")).unwrap();
+        assert!(matches!(staging.survey(&|_| true), Err(FolderError::Strange { .. })));
+    }
+
+    #[test]
+    fn only_what_is_as_it_was_found_is_removed() {
+        let lab = tempfile::tempdir().unwrap();
+        let folder = lab.path().join("folder");
+        fs::create_dir_all(folder.join("d/e")).unwrap();
+        for name in ["a", "b", "d/c"] {
+            fs::write(folder.join(name), name).unwrap();
+        }
+        let root = Root::open(&folder).unwrap();
+        let found = root.walk(&|_| false).unwrap();
+        fs::write(folder.join("b"), b"other").unwrap();
+        fs::write(folder.join("d/new"), b"new").unwrap();
+        assert!(!remove_unchanged(&root, &folder, &found).unwrap());
+        let left: Vec<String> =
+            root.walk(&|_| false).unwrap().iter().map(|found| found.shown().into()).collect();
+        assert_eq!(left, ["b", "d", "d/new"]);
+        let found = root.walk(&|_| false).unwrap();
+        assert!(remove_unchanged(&root, &folder, &found).unwrap());
+        assert!(!folder.exists());
+        fs::create_dir(&folder).unwrap();
+        assert!(!remove_unchanged(&root, &folder, &found).unwrap(), "another folder has the name");
+        assert!(folder.exists());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    ffi::CStr,
+    ffi::{CStr, CString},
     fs::File,
     io,
     os::{
@@ -17,7 +17,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags},
+    fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags},
     io::Errno,
 };
 
@@ -65,12 +65,14 @@ pub(super) struct State {
 }
 
 /// Something in a tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Found {
     /// The path from the top; when it is not UTF-8, what can be shown of it.
     pub(super) path: Result<String, String>,
     pub(super) kind: Kind,
     pub(super) state: State,
+    /// Whether it is this user's and has no second name, so that nobody else can change it.
+    pub(super) is_ours_alone: bool,
 }
 
 impl Found {
@@ -79,6 +81,11 @@ impl Found {
         match &self.path {
             Ok(path) | Err(path) => path,
         }
+    }
+
+    /// Whether something that is seen now is it, unchanged. Of directories, what lies in them is not looked at.
+    fn is_as(&self, kind: Kind, state: State) -> bool {
+        kind == self.kind && (kind == Kind::Directory || state == self.state)
     }
 
     /// Whether it is what a killed process left where files cannot be without a name.
@@ -124,6 +131,16 @@ impl Root {
         self.path.join(path)
     }
 
+    /// Keeps other processes that ask for it from working on this directory, until this is dropped. Answers whether none
+    /// has asked before.
+    pub(super) fn lock(&self) -> io::Result<bool> {
+        match rustix::fs::flock(&self.directory, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     pub(super) fn as_fd(&self) -> impl AsFd {
         self.directory.as_fd()
     }
@@ -154,15 +171,12 @@ impl Root {
 
     /// Removes a file.
     pub(super) fn remove_file(&self, path: &str) -> io::Result<()> {
-        let (directory, name) = match path.rsplit_once('/') {
-            None => (None, path),
-            Some((directory, name)) => (Some(directory.parse().map_err(io::Error::other)?), name),
-        };
+        let (directory, name) = split(path)?;
         Ok(rustix::fs::unlinkat(self.directory(directory.as_ref())?, name, AtFlags::empty())?)
     }
 
     /// All that lies in the tree, sorted by path. Directories are entered unless `leave_out` says so.
-    pub(super) fn walk(&self, leave_out: &dyn Fn(&FolderPath) -> bool) -> Result<Vec<Found>, FolderError> {
+    pub(super) fn walk(&self, leave_out: &dyn Fn(&str) -> bool) -> Result<Vec<Found>, FolderError> {
         let mut found = Vec::new();
         let mut waiting = vec![None];
         while let Some(directory) = waiting.pop() {
@@ -172,15 +186,15 @@ impl Root {
                 if found.len() > 2 * ENTRIES_MAX {
                     return Err(FolderError::TooMany { path: self.path.clone(), max: ENTRIES_MAX });
                 }
+                if leave_out(entry.shown()) {
+                    continue;
+                }
                 // What has no proper name is not entered; whoever asked complains of it.
                 let inner = entry.path.as_ref().ok().and_then(|path| path.parse::<FolderPath>().ok());
-                if let Some(inner) = inner {
-                    if leave_out(&inner) {
-                        continue;
-                    }
-                    if entry.kind == Kind::Directory {
-                        waiting.push(Some(inner));
-                    }
+                if let Some(inner) = inner
+                    && entry.kind == Kind::Directory
+                {
+                    waiting.push(Some(inner));
                 }
                 found.push(entry);
             }
@@ -198,9 +212,7 @@ impl Root {
         for found in before {
             match now.get(found.shown()) {
                 None => return changed(found, "disappeared"),
-                Some(now)
-                    if now.kind == found.kind
-                        && (found.kind == Kind::Directory || now.state == found.state) => {}
+                Some(now) if found.is_as(now.kind, now.state) => {}
                 Some(_) => return changed(found, "changed"),
             }
         }
@@ -209,6 +221,27 @@ impl Root {
             Some(new) => changed(new, "appeared"),
             None => Ok(()),
         }
+    }
+
+    /// Removes all that was found and is still as it was then; what is not stays, with the directories that it lies in.
+    pub(super) fn remove_unchanged(&self, found: &[Found]) -> io::Result<()> {
+        // Sorted by path, what lies in a directory comes behind it.
+        for found in found.iter().rev() {
+            let Ok(path) = &found.path else { continue };
+            let (directory, name) = split(path)?;
+            let directory = self.directory(directory.as_ref())?;
+            let looked = look(&directory, &CString::new(name)?)?;
+            let flags = match looked.kind {
+                Kind::Directory => AtFlags::REMOVEDIR,
+                kind if found.is_as(kind, looked.state) => AtFlags::empty(),
+                _ => continue,
+            };
+            match rustix::fs::unlinkat(&directory, name, flags) {
+                Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     fn list(&self, directory: Option<&FolderPath>) -> io::Result<Vec<Found>> {
@@ -220,16 +253,24 @@ impl Root {
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
-            let (kind, state) = look(&opened, name)?;
+            let Looked { kind, state, is_ours_alone } = look(&opened, name)?;
             let joined = |name: &str| directory.map_or_else(|| name.into(), |path| format!("{path}/{name}"));
             let path = match name.to_str() {
                 Ok(name) => Ok(joined(name)),
                 Err(_) => Err(joined(&name.to_bytes().escape_ascii().to_string())),
             };
-            found.push(Found { path, kind, state });
+            found.push(Found { path, kind, state, is_ours_alone });
         }
         Ok(found)
     }
+}
+
+/// The directory and the name of something in a tree.
+fn split(path: &str) -> io::Result<(Option<FolderPath>, &str)> {
+    Ok(match path.rsplit_once('/') {
+        None => (None, path),
+        Some((directory, name)) => (Some(directory.parse().map_err(io::Error::other)?), name),
+    })
 }
 
 impl State {
@@ -249,11 +290,19 @@ impl State {
     }
 }
 
-fn look(directory: &OwnedFd, name: &CStr) -> io::Result<(Kind, State)> {
+/// What can be seen of something in a directory.
+struct Looked {
+    kind: Kind,
+    state: State,
+    is_ours_alone: bool,
+}
+
+fn look(directory: impl AsFd, name: &CStr) -> io::Result<Looked> {
     let stat = match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
         Err(Errno::NOENT) => {
-            return Ok((Kind::Gone, State { size: 0, number: 0, modified: (0, 0), changed: (0, 0) }));
+            let state = State { size: 0, number: 0, modified: (0, 0), changed: (0, 0) };
+            return Ok(Looked { kind: Kind::Gone, state, is_ours_alone: false });
         }
         Err(error) => return Err(error.into()),
     };
@@ -269,7 +318,9 @@ fn look(directory: &OwnedFd, name: &CStr) -> io::Result<(Kind, State)> {
     let size = u64::try_from(stat.st_size).unwrap_or_default();
     let modified = (stat.st_mtime, nanoseconds);
     let changed = (stat.st_ctime, u32::try_from(stat.st_ctime_nsec).unwrap_or_default());
-    Ok((kind, State { size, number: stat.st_ino, modified, changed }))
+    let is_ours_alone =
+        stat.st_uid == rustix::process::geteuid().as_raw() && (kind == Kind::Directory || stat.st_nlink == 1);
+    Ok(Looked { kind, state: State { size, number: stat.st_ino, modified, changed }, is_ours_alone })
 }
 
 /// A file in the making, in a tree. Dropped before [`keep`](Self::keep), it leaves nothing behind.
@@ -415,7 +466,7 @@ mod tests {
         fs::write(at("a/b/file"), b"12345").unwrap();
         fs::write(lab.path().join(std::ffi::OsStr::from_bytes(b"\xff")), b"").unwrap();
         symlink("a", at("link")).unwrap();
-        let found = Root::open(lab.path()).unwrap().walk(&|path| path.as_str() == "left-out").unwrap();
+        let found = Root::open(lab.path()).unwrap().walk(&|path| path == "left-out").unwrap();
         let told: Vec<_> =
             found.iter().map(|found| (found.shown(), found.kind, found.path.is_ok())).collect();
         let expected = [

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use super::{
     BodySizes, Content, Header, Keyring, OpenMessageError, OpenOptions, Opened, SealError, SealOptions,
     Sealed,
-    batch::{Batching, FINAL_OVERHEAD, OpenBatch, REGULAR_OVERHEAD, SealBatch},
+    batch::{Batching, FINAL_OVERHEAD, OpenBatch, REGULAR_OVERHEAD, SealBatch, zeroed},
     frame::{END_MARK, FrameBytes, MessageCipher, Part},
     header::UnverifiedHeader,
     open::{Unlocked, unlock},
@@ -170,7 +170,7 @@ pub fn seal_at(
 
     let work = |batch: &mut SealBatch, piece: u64| {
         let (first, count) = place.piece(piece);
-        let text = batch.text(batching, number(first), count);
+        let text = batch.text(batching, number(first), count).map_err(SealError::Read)?;
         source.read_exact_at(text, place.text(first)).map_err(SealError::Read)?;
         let bytes = text.len() as u64;
         batch.seal_text(&cipher, batching);
@@ -221,7 +221,10 @@ pub fn open_at(
         let (first, count) = place.piece(piece);
         batch.begin(number(first));
         batch.frames = count;
-        let bytes = batch.room.grow(count * (batching.frame_length + REGULAR_OVERHEAD));
+        let bytes = batch
+            .room
+            .grow(count * (batching.frame_length + REGULAR_OVERHEAD))
+            .map_err(OpenMessageError::Read)?;
         source.read_exact_at(bytes, place.frame(first)).map_err(read_error)?;
         let read = bytes.len() as u64;
         batch.open(cipher, batching);
@@ -451,7 +454,9 @@ impl<R: ReadAt> SealedMessage<R> {
             return Ok(());
         }
         // It holds ciphertext alone.
-        scratch.resize(text.len() + REGULAR_OVERHEAD, 0);
+        let length = text.len() + REGULAR_OVERHEAD;
+        scratch.try_reserve_exact(length.saturating_sub(scratch.len())).map_err(|_| out_of_memory())?;
+        scratch.resize(length, 0);
         self.source.read_exact_at(scratch, self.place.frame(frame)).map_err(read_error)?;
         let sequence = number(frame);
         let bytes = FrameBytes::regular(scratch).ok_or(OpenMessageError::NoFinalFrame)?;
@@ -481,7 +486,7 @@ impl<R: ReadAt> SealedMessage<R> {
             copy(text);
             return Ok(());
         }
-        let mut text = Zeroizing::new(vec![0; self.frame_bytes()]);
+        let mut text = zeroed(self.frame_bytes()).map_err(OpenMessageError::Read)?;
         self.read_frame(frame, &mut Vec::new(), &mut text)?;
         copy(&text);
         let mut cache = self.cached();
@@ -518,11 +523,15 @@ fn read_last(
     if frame.sequence != sizes.frames {
         return Err(OpenMessageError::Sequence { expected: sizes.frames, found: frame.sequence });
     }
-    let mut text = Zeroizing::new(vec![0; length]);
+    let mut text = zeroed(length).map_err(OpenMessageError::Read)?;
     cipher
         .open_part_into(Part::Final, sizes.frames, &frame, &mut text)
         .map_err(|_| OpenMessageError::Frame { sequence: sizes.frames })?;
     Ok(text)
+}
+
+fn out_of_memory() -> OpenMessageError {
+    OpenMessageError::Read(io::ErrorKind::OutOfMemory.into())
 }
 
 fn read_error(error: io::Error) -> OpenMessageError {
