@@ -24,8 +24,7 @@ impl InputFile {
         let unreadable = |source| ArtifactError::Unreadable { path: path.into(), source };
         // Looked at before it is opened, for better words. Opening a pipe would wait for its writer.
         expect_file(path, &fs::metadata(path).map_err(|error| unreadable(broken_link(path, error)))?)?;
-        let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
-        let file = File::options().read(true).custom_flags(flags).open(path).map_err(unreadable)?;
+        let file = open_without_waiting(path).map_err(unreadable)?;
         let before = file.metadata().map_err(unreadable)?;
         expect_file(path, &before)?;
         Ok(Self { file, path: path.into(), before })
@@ -69,6 +68,12 @@ impl InputFile {
             Err(ArtifactError::Changed { path: self.path.clone() })
         }
     }
+}
+
+/// Opens a file for reading. If it is a pipe its writer is not waited for.
+pub(super) fn open_without_waiting(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    File::options().read(true).custom_flags(flags).open(path)
 }
 
 /// Says that it is the link's target that does not exist, not the link.

@@ -15,6 +15,7 @@ use std::{
 
 use serde::{Serialize, Serializer};
 
+use super::input::open_without_waiting;
 use crate::envelope::{HeaderError, MessageId, MessageInfo, inspect, verifier};
 
 /// What a regular frame is longer than its plaintext.
@@ -200,8 +201,11 @@ impl Lint {
     }
 
     fn look_at_file(&mut self, path: &Path) -> io::Result<()> {
-        let file = File::open(path)?;
+        let file = open_without_waiting(path)?;
         let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("it is not a file any more"));
+        }
         if !self.files.insert((metadata.dev(), metadata.ino())) {
             return Ok(());
         }
@@ -279,7 +283,7 @@ impl Lint {
 
 /// Whether a file has the same bytes as the one at `other`.
 fn is_same_content(file: &File, bytes: u64, other: &Path) -> io::Result<bool> {
-    let other = File::open(other)?;
+    let other = open_without_waiting(other)?;
     if other.metadata()?.len() != bytes {
         return Ok(false);
     }
@@ -321,13 +325,13 @@ impl Nonces {
 
     /// Whether one was seen twice: two that are not their frames' numbers, or one that is the number of another frame.
     fn any_twice(&self) -> bool {
-        let by_another = |(nonce, sequence): (&[u8; 12], &u32)| {
+        let odd: HashSet<u32> = self.odd.values().copied().collect();
+        let is_anothers = |nonce: &[u8; 12]| {
             let [0, 0, 0, 0, 0, 0, 0, 0, rest @ ..] = nonce else { return false };
             let number = u32::from_be_bytes(*rest);
-            let is_odd = |number| self.odd.values().any(|odd| *odd == number);
-            (1..=self.frames).contains(&number) && number != *sequence && !is_odd(number)
+            (1..=self.frames).contains(&number) && !odd.contains(&number)
         };
-        self.twice || self.odd.iter().any(by_another)
+        self.twice || self.odd.keys().any(is_anothers)
     }
 }
 

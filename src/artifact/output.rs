@@ -94,14 +94,22 @@ impl OutputFile {
     pub(super) fn commit(self) -> Result<PathBuf, ArtifactError> {
         let Self { draft, target, replace } = self;
         draft.file().sync_all().map_err(unwritable(&target))?;
-        if let Ok(metadata) = fs::symlink_metadata(&target) {
-            // What came there meanwhile.
-            expect_file(&target, &metadata)?;
-        }
-        draft.take_name(&target, replace).map_err(|error| match error.kind() {
+        let failed = |error: io::Error| match error.kind() {
             io::ErrorKind::AlreadyExists => ArtifactError::Exists { path: target.clone() },
             _ => unwritable(&target)(error),
-        })?;
+        };
+        match fs::symlink_metadata(&target) {
+            Ok(metadata) if replace => {
+                // What came there meanwhile.
+                expect_file(&target, &metadata)?;
+                let is_file =
+                    |path: &Path| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file());
+                if !draft.trade(&target, is_file).map_err(failed)? {
+                    return Err(ArtifactError::Changed { path: target });
+                }
+            }
+            _ => draft.take_name(&target).map_err(failed)?,
+        }
         sync_name(&target)?;
         Ok(target)
     }
@@ -113,34 +121,12 @@ impl OutputFile {
         let Self { draft, target, .. } = self;
         keep_owner_and_mode(&old.file, draft.file()).map_err(unwritable(&target))?;
         draft.file().sync_all().map_err(unwritable(&target))?;
-        let changed = || ArtifactError::Changed { path: target.clone() };
-        if !old.has_content_at(&target) {
-            return Err(changed());
-        }
         old.expect_unchanged()?;
-        let made = draft.file().metadata().map_err(unwritable(&target))?;
-        let beside = draft.take_name_beside(&target).map_err(unwritable(&target))?;
-        match exchange(&beside, &target) {
-            Ok(()) if old.has_content_at(&beside) => {}
-            Ok(()) => {
-                // Not to be removed: it is somebody's.
-                let beside = beside.keep().map_err(|error| unwritable(&target)(error.error))?;
-                exchange(&beside, &target).map_err(unwritable(&target))?;
-                let number = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
-                if fs::symlink_metadata(&beside).is_ok_and(|back| number(&back) == number(&made)) {
-                    fs::remove_file(&beside).map_err(unwritable(&target))?;
-                }
-                return Err(changed());
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(changed()),
-            // Not every file system can.
-            Err(_) => {
-                beside.persist(&target).map_err(|error| unwritable(&target)(error.error))?;
-                sync_name(&target)?;
-                return Ok(target);
-            }
+        let in_place = old.has_content_at(&target)
+            && draft.trade(&target, |path| old.has_content_at(path)).map_err(unwritable(&target))?;
+        if !in_place {
+            return Err(ArtifactError::Changed { path: target });
         }
-        beside.close().map_err(unwritable(&target))?;
         sync_name(&target)?;
         Ok(target)
     }
@@ -167,6 +153,11 @@ pub(super) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
     Ok(rustix::fs::renameat_with(CWD, one, CWD, other, rustix::fs::RenameFlags::EXCHANGE)?)
 }
 
+/// Whether it is the file system that does not know such a step.
+fn is_unsupported(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)
+}
+
 /// There is no such step on this system.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn exchange(_: &Path, _: &Path) -> io::Result<()> {
@@ -181,18 +172,39 @@ impl Draft {
         }
     }
 
-    fn take_name(self, target: &Path, replace: bool) -> io::Result<()> {
+    /// Gives the file a name that nothing has.
+    fn take_name(self, target: &Path) -> io::Result<()> {
         match self {
-            Self::Named(file) if replace => file.persist(target).map(drop).map_err(|error| error.error),
             Self::Named(file) => file.persist_noclobber(target).map(drop).map_err(|error| error.error),
-            Self::Nameless(file) => match nameless::link(&file, CWD, target) {
-                // A link never replaces a file; a rename does.
-                Err(error) if replace && error.kind() == io::ErrorKind::AlreadyExists => {
-                    let path = Self::Nameless(file).take_name_beside(target)?;
-                    path.persist(target).map_err(|error| error.error)
+            Self::Nameless(file) => nameless::link(&file, CWD, target),
+        }
+    }
+
+    /// Gives the file the name of another, which is removed, when `is_right` says that it is the one. It is asked when
+    /// both have traded their names and nobody can put anything else there; if it says no they trade back. Answers
+    /// whether it said yes.
+    fn trade(self, target: &Path, is_right: impl Fn(&Path) -> bool) -> io::Result<bool> {
+        let number = |metadata: &fs::Metadata| (metadata.dev(), metadata.ino());
+        let made = number(&self.file().metadata()?);
+        let beside = self.take_name_beside(target)?;
+        match exchange(&beside, target) {
+            Ok(()) if is_right(&beside) => beside.close().map(|()| true),
+            Ok(()) => {
+                // Not to be removed: it is somebody's.
+                let beside = beside.keep().map_err(|error| error.error)?;
+                exchange(&beside, target)?;
+                if number(&fs::symlink_metadata(&beside)?) == made {
+                    fs::remove_file(&beside)?;
                 }
-                linked => linked,
-            },
+                Ok(false)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            // Not every file system can: then the last look is a moment before.
+            Err(error) if is_unsupported(&error) && is_right(target) => {
+                beside.persist(target).map(|()| true).map_err(|error| error.error)
+            }
+            Err(error) if is_unsupported(&error) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

@@ -11,12 +11,11 @@ use super::{
     keyring::OpeningKeys,
     output,
     progress::Meter,
-    stream::{with_source, with_target},
+    stream::{Protected, with_source, with_target},
 };
 use crate::{
     artifact::{self, Done},
     envelope::{Keyring, MessageId, OpenOptions, Opened},
-    keystore::OwnFiles,
 };
 
 /// Decrypt a file or folder
@@ -49,13 +48,13 @@ pub(super) struct Decrypt {
 impl Decrypt {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
         let options = self.keys.options()?;
-        self.keys.with(global, |keystore, keyring| self.open(global, keystore, keyring, &options))
+        self.keys.with(global, |protected, keyring| self.open(global, protected, keyring, &options))
     }
 
     fn open(
         &self,
         global: &Global,
-        keystore: Option<&OwnFiles>,
+        protected: &Protected<'_>,
         keyring: &dyn Keyring,
         options: &OpenOptions,
     ) -> Result<(), CommandError> {
@@ -66,7 +65,7 @@ impl Decrypt {
                 paths,
                 &self.selection,
                 self.manifest_id,
-                keystore,
+                protected,
                 keyring,
                 options,
             );
@@ -78,7 +77,7 @@ impl Decrypt {
         let meter = Meter::new(global);
         let progress = &mut |progress| meter.update(&self.path, progress);
         let opened = with_source(&self.path, |source| {
-            with_target(&self.path, self.output.as_deref(), keystore, artifact::opened_name, |target| {
+            with_target(&self.path, self.output.as_deref(), protected, artifact::opened_name, |target| {
                 Ok(artifact::open(source, target, self.force, keyring, options, progress)?)
             })
         })?;

@@ -12,7 +12,7 @@ use super::{
     lease::with_lease,
     output,
     progress::Meter,
-    stream::{with_source, with_target},
+    stream::{Protected, with_source, with_target},
 };
 use crate::{
     artifact::{
@@ -21,7 +21,6 @@ use crate::{
     },
     crypto::random::SystemRandom,
     envelope::{FrameLength, Keyring, KmsKeyring, MultiKeyring, SealOptions, Sealed, SuiteId},
-    keystore::OwnFiles,
     model::{KeyRef, ParseError},
 };
 
@@ -76,18 +75,24 @@ impl Encrypt {
             suite: if self.sign { SuiteId::COMMIT_KEY_SIGNED } else { self.suite },
             ..SealOptions::default()
         };
-        let raw = self.raw.keyrings()?;
+        let (raw, protected) = (self.raw.keyrings()?, self.raw.protected());
         match self.keys.split_first() {
             None => {
                 let mut raw = raw.into_iter();
                 let first = raw.next().ok_or_else(|| no_key("--raw-"))?;
-                self.seal(global, None, &raw.fold(MultiKeyring::new(first), MultiKeyring::with), &options)
+                self.seal(
+                    global,
+                    &protected,
+                    &raw.fold(MultiKeyring::new(first), MultiKeyring::with),
+                    &options,
+                )
             }
             Some((first, others)) => with_lease(global, |kms| {
                 let keyring =
                     others.iter().cloned().fold(KmsKeyring::new(kms, first.clone()), KmsKeyring::with);
                 let keyring = raw.into_iter().fold(MultiKeyring::new(keyring), MultiKeyring::with);
-                self.seal(global, Some(kms.own_files()), &keyring, &options)
+                let protected = Protected { keystore: Some(kms.own_files()), ..protected };
+                self.seal(global, &protected, &keyring, &options)
             }),
         }
     }
@@ -95,13 +100,13 @@ impl Encrypt {
     fn seal(
         &self,
         global: &Global,
-        keystore: Option<&OwnFiles>,
+        protected: &Protected<'_>,
         keyring: &dyn Keyring,
         options: &SealOptions,
     ) -> Result<(), CommandError> {
         if self.path.is_dir() {
             let paths = (self.path.as_path(), self.output.as_deref());
-            return folder::seal(global, paths, &self.selection, keystore, keyring, options);
+            return folder::seal(global, paths, &self.selection, protected, keyring, options);
         }
         self.selection.expect_none()?;
         if let Some((key, _)) =
@@ -112,7 +117,7 @@ impl Encrypt {
         let meter = Meter::new(global);
         let progress = &mut |progress| meter.update(&self.path, progress);
         let sealed = with_source(&self.path, |source| {
-            with_target(&self.path, self.output.as_deref(), keystore, artifact::sealed_name, |target| {
+            with_target(&self.path, self.output.as_deref(), protected, artifact::sealed_name, |target| {
                 Ok(artifact::seal(source, target, self.force, keyring, options, &mut SystemRandom, progress)?)
             })
         })?;

@@ -10,7 +10,7 @@ use super::{
     global::Global,
     output,
     progress::Meter,
-    stream::expect_not_the_keystores,
+    stream::Protected,
 };
 use crate::{
     artifact::{
@@ -19,7 +19,6 @@ use crate::{
     },
     crypto::random::SystemRandom,
     envelope::{Keyring, KeyringError, MessageId, OpenMessageError, OpenOptions, SealOptions},
-    keystore::OwnFiles,
     model::ParseError,
 };
 
@@ -62,7 +61,7 @@ pub(super) fn message_id(text: &str) -> Result<MessageId, ParseError> {
 fn target(
     path: &Path,
     output: Option<&Path>,
-    keystore: Option<&OwnFiles>,
+    protected: &Protected<'_>,
     beside: impl FnOnce(&Path) -> Result<PathBuf, ArtifactError>,
 ) -> Result<PathBuf, CommandError> {
     let target = match output {
@@ -72,7 +71,7 @@ fn target(
         Some(output) => output.to_path_buf(),
         None => beside(path)?,
     };
-    expect_not_the_keystores(&target, keystore)?;
+    protected.expect_not(&target)?;
     Ok(target)
 }
 
@@ -81,11 +80,11 @@ pub(super) fn seal(
     global: &Global,
     (path, output): (&Path, Option<&Path>),
     selection: &SelectionArgs,
-    keystore: Option<&OwnFiles>,
+    protected: &Protected<'_>,
     keyring: &dyn Keyring,
     options: &SealOptions,
 ) -> Result<(), CommandError> {
-    let target = target(path, output, keystore, artifact::sealed_name)?;
+    let target = target(path, output, protected, artifact::sealed_name)?;
     let meter = Meter::of_folder(global)?;
     let sealed =
         seal_folder(path, &target, &selection.selection()?, keyring, options, &mut SystemRandom, &meter)?;
@@ -118,11 +117,11 @@ pub(super) fn open(
     (path, output): (&Path, Option<&Path>),
     selection: &SelectionArgs,
     manifest_id: Option<MessageId>,
-    keystore: Option<&OwnFiles>,
+    protected: &Protected<'_>,
     keyring: &dyn Keyring,
     options: &OpenOptions,
 ) -> Result<(), CommandError> {
-    let target = target(path, output, keystore, artifact::opened_name)?;
+    let target = target(path, output, protected, artifact::opened_name)?;
     let meter = Meter::of_folder(global)?;
     let folder = FolderReader::open(path, keyring, options, manifest_id)?;
     let selection = selection.selection()?;
@@ -186,9 +185,9 @@ impl From<FolderError> for CommandError {
                 "move `{}` away, or remove the unfinished folder to begin anew",
                 path.display()
             )),
-            FolderError::LeftBeside { .. } => {
-                command_error.hint("take out of it what is to be kept, and remove it")
-            }
+            FolderError::Kept { .. } => command_error.hint(
+                "see which of the two verifies, take out of the other what is to be kept, and remove it",
+            ),
             FolderError::Foreign { .. } => command_error.hint(
                 "have it removed, or give another output: its owner could read and change what is made there",
             ),

@@ -7,14 +7,13 @@ use std::{
 
 use clap::Args;
 
-use super::{error::CommandError, exit::Exit, global::Global, lease::with_lease, output};
+use super::{error::CommandError, exit::Exit, global::Global, lease::with_lease, output, stream::Protected};
 use crate::{
     artifact::{RawKeyFile, RsaKeyFile},
     crypto::rsa::RsaPadding,
     envelope::{
         CommitmentPolicy, Keyring, KmsKeyring, MultiKeyring, OpenOptions, RawAesKeyring, RawRsaKeyring,
     },
-    keystore::OwnFiles,
     model::{EncryptionContext, KeyRef, ParseError},
 };
 
@@ -44,17 +43,17 @@ impl OpeningKeys {
         })
     }
 
-    /// Does some work with a keyring of these keys, and with the places of the keystore's files when it is needed.
+    /// Does some work with a keyring of these keys, and with what it must not write over.
     pub(super) fn with<T>(
         &self,
         global: &Global,
-        work: impl FnOnce(Option<&OwnFiles>, &dyn Keyring) -> Result<T, CommandError>,
+        work: impl FnOnce(&Protected<'_>, &dyn Keyring) -> Result<T, CommandError>,
     ) -> Result<T, CommandError> {
-        let mut raw = self.raw.keyrings()?.into_iter();
+        let (mut raw, protected) = (self.raw.keyrings()?.into_iter(), self.raw.protected());
         if self.keys.is_empty()
             && let Some(first) = raw.next()
         {
-            return work(None, &raw.fold(MultiKeyring::new(first), MultiKeyring::with));
+            return work(&protected, &raw.fold(MultiKeyring::new(first), MultiKeyring::with));
         }
         if self.keys.is_empty() && !global.directory()?.exists() {
             // Perhaps it was not sealed for a KMS at all.
@@ -72,7 +71,8 @@ impl OpeningKeys {
             if !self.keys.is_empty() {
                 keyring = keyring.limited_to(self.keys.iter().cloned())?;
             }
-            work(Some(kms.own_files()), &raw.fold(MultiKeyring::new(keyring), MultiKeyring::with))
+            let protected = Protected { keystore: Some(kms.own_files()), ..protected };
+            work(&protected, &raw.fold(MultiKeyring::new(keyring), MultiKeyring::with))
         })
     }
 }
@@ -92,6 +92,13 @@ impl RawKeys {
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
         self.raw_aes.is_empty() && self.raw_rsa.is_empty()
+    }
+
+    /// Their files, which nothing must be written over.
+    pub(super) fn protected(&self) -> Protected<'_> {
+        let aes = self.raw_aes.iter().map(|key| key.key_file.as_path());
+        let rsa = self.raw_rsa.iter().map(|key| key.key_file.as_path());
+        Protected { keystore: None, key_files: aes.chain(rsa).collect() }
     }
 
     /// Their keyrings.

@@ -247,8 +247,11 @@ impl State {
 
 impl Drop for State {
     fn drop(&mut self) {
-        let bars = self.active.values().filter_map(|active| active.bar.as_ref());
-        bars.chain(self.bars.iter().map(|(_, all)| all)).for_each(ProgressBar::finish_and_clear);
+        let Some((bars, all)) = &self.bars else { return };
+        let files = self.active.values().filter_map(|active| active.bar.as_ref());
+        files.chain([all]).for_each(ProgressBar::finish_and_clear);
+        // Lines of bars that ended before are not cleared by those.
+        let _left_on_the_screen = bars.clear();
     }
 }
 

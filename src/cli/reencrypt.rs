@@ -13,7 +13,7 @@ use super::{
     lease::{Lease, with_lease},
     output,
     progress::Meter,
-    stream::{expect_named, expect_not_the_keystores},
+    stream::{Protected, expect_named},
 };
 use crate::{
     artifact::{
@@ -22,7 +22,6 @@ use crate::{
     },
     crypto::random::SystemRandom,
     envelope::{CommitmentPolicy, FrameLength, Keyring, KmsKeyring, MessageId, MultiKeyring, OpenOptions},
-    keystore::OwnFiles,
     model::KeyRef,
 };
 
@@ -90,25 +89,25 @@ impl Reencrypt {
             _ => MultiKeyring::new(new_raw.next().ok_or_else(|| no_key("--new-raw-"))?),
         };
         let (old, new) = (old_raw.fold(old, MultiKeyring::with), new_raw.fold(new, MultiKeyring::with));
-        let own_files = kms.map(Lease::own_files);
-        expect_not_the_keystores(&self.path, own_files)?;
+        let protected = Protected { keystore: kms.map(Lease::own_files), ..Protected::default() };
+        protected.expect_not(&self.path)?;
         let opening = OpenOptions {
             required_context: self.context.context()?,
             commitment_policy: self.commitment_policy,
         };
-        self.moved(global, own_files, (&old, &opening), &new)
+        self.moved(global, &protected, (&old, &opening), &new)
     }
 
     fn moved(
         &self,
         global: &Global,
-        own_files: Option<&OwnFiles>,
+        protected: &Protected<'_>,
         (old, opening): (&dyn Keyring, &OpenOptions),
         new: &dyn Keyring,
     ) -> Result<(), CommandError> {
         let random = &mut SystemRandom;
         if self.path.is_dir() {
-            expect_not_the_keystores(&self.path.join("x"), own_files)?;
+            protected.expect_not(&self.path.join("x"))?;
             let meter = Meter::of_folder(global)?;
             let moved = reencrypt_folder(
                 &self.path,

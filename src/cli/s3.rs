@@ -13,7 +13,7 @@ use super::{
     global::Global,
     output,
     progress::Meter,
-    stream::{with_source, with_target},
+    stream::{Protected, with_source, with_target},
 };
 use crate::{
     artifact,
@@ -215,7 +215,9 @@ fn download(
     let source = format!("s3://{}/{}", get.bucket, get.key);
     let meter = Meter::new(global);
     let target_path = target.clone();
-    with_target(&target, Some(&target), Some(&keystore.own_files()), artifact::opened_name, |target| {
+    let own_files = keystore.own_files();
+    let protected = Protected { keystore: Some(&own_files), ..Protected::default() };
+    with_target(&target, Some(&target), &protected, artifact::opened_name, |target| {
         // As with the `aws` command, a file that is there is replaced; only at the end, and whole.
         Ok(keystore
             .s3()

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal, StdoutLock},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -41,11 +42,11 @@ pub(super) fn with_source<T>(path: &Path, work: impl FnOnce(Source<'_>) -> T) ->
 }
 
 /// Does some work that writes to what `output` names; without one, beside the input under the name that `beside` makes, or
-/// to standard output when the input is a stream. The files of the keystore that is used are not written over.
+/// to standard output when the input is a stream. What is protected is not written over.
 pub(super) fn with_target<T>(
     input: &Path,
     output: Option<&Path>,
-    keystore: Option<&OwnFiles>,
+    protected: &Protected<'_>,
     beside: impl FnOnce(&Path) -> Result<PathBuf, ArtifactError>,
     work: impl FnOnce(Target<'_>) -> Result<T, CommandError>,
 ) -> Result<T, CommandError> {
@@ -53,7 +54,7 @@ pub(super) fn with_target<T>(
     // A name that cannot be made is the transfer's to complain of.
     let file = output.map(Path::to_path_buf).or_else(|| beside(input).ok());
     if let Some(file) = file.filter(|file| file != stream) {
-        expect_not_the_keystores(&file, keystore)?;
+        protected.expect_not(&file)?;
     }
     match output {
         Some(output) if output != stream => work(Target::File(output)),
@@ -62,13 +63,28 @@ pub(super) fn with_target<T>(
     }
 }
 
-/// Refuses to write over the files of the keystore that is used.
-pub(super) fn expect_not_the_keystores(path: &Path, keystore: Option<&OwnFiles>) -> Result<(), CommandError> {
-    match keystore {
-        Some(files) if files.contain(path) => {
-            let message = format!("`{}` is among the keystore's own files", path.display());
+/// What a command must not write over: the files of the keystore that it uses, and the keys that it was given.
+#[derive(Default)]
+pub(super) struct Protected<'command> {
+    pub(super) keystore: Option<&'command OwnFiles>,
+    pub(super) key_files: Vec<&'command Path>,
+}
+
+impl Protected<'_> {
+    /// Refuses to write to a path.
+    pub(super) fn expect_not(&self, path: &Path) -> Result<(), CommandError> {
+        let refused = |why: &str| {
+            let message = format!("`{}` is {why}", path.display());
             Err(CommandError::usage(message).hint("write elsewhere: `-o OUT`"))
+        };
+        if self.keystore.is_some_and(|files| files.contain(path)) {
+            return refused("among the keystore's own files");
         }
-        _ => Ok(()),
+        let number = |path: &Path| path.metadata().map(|metadata| (metadata.dev(), metadata.ino())).ok();
+        let target = number(path);
+        if target.is_some() && self.key_files.iter().any(|key| number(key) == target) {
+            return refused("one of the keys");
+        }
+        Ok(())
     }
 }

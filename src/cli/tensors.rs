@@ -9,7 +9,7 @@ use super::{
     global::Global,
     keyring::OpeningKeys,
     output,
-    stream::{binary_stdout, expect_named, expect_not_the_keystores, is_stream},
+    stream::{binary_stdout, expect_named, is_stream},
 };
 use crate::artifact::{SealedFile, SealedTensors, TensorInfo, save_npy, write_npy};
 
@@ -44,14 +44,14 @@ impl Tensors {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
         expect_named(&self.path, "decrypt the stream to a file first")?;
         let options = self.keys.options()?;
-        self.keys.with(global, |keystore, keyring| {
+        self.keys.with(global, |protected, keyring| {
             let model = SealedTensors::of_file(SealedFile::open(&self.path, keyring, &options)?)?;
             let (Some(name), Some(target)) = (&self.get, &self.output) else { return list(global, &model) };
             let tensor = model.tensor(name).map_err(crate::artifact::ArtifactError::from)?;
             if is_stream(target) {
                 return Ok(write_npy(&tensor, &mut binary_stdout("redirect it, or use `-o OUT.npy`")?)?);
             }
-            expect_not_the_keystores(target, keystore)?;
+            protected.expect_not(target)?;
             let path = save_npy(&tensor, target, self.force)?;
             output::line(&path.display().to_string())?;
             output::say(&format!("wrote {} of {}", output::bytes(tensor.bytes()), tensor.info().dtype));

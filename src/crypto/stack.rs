@@ -4,7 +4,7 @@
 //! where it was: a key schedule, the last block of a key derivation. So each function here that handles a key runs in
 //! frames of its own, and the stack below is overwritten when it is done.
 
-use zeroize::Zeroize;
+use zeroize::optimization_barrier;
 
 /// More than the deepest of these calls uses, in 8-byte words: 16 KiB.
 const WORDS: usize = 2048;
@@ -23,7 +23,7 @@ fn in_frames_of_its_own<T>(work: impl FnOnce() -> T) -> T {
 
 #[inline(never)]
 fn wipe() {
-    let mut words = [0_u64; WORDS];
-    // Volatile, so that the compiler does not find it useless.
-    words.zeroize();
+    let words = [0_u64; WORDS];
+    // Else the compiler would find it useless.
+    optimization_barrier(&words);
 }

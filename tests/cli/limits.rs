@@ -258,6 +258,21 @@ fn the_keystores_own_files_are_not_written_over() {
         }
     }
     place.succeeds(&["decrypt", "model.sealed", "--force"]);
+
+    // Nor is a key that was given, under any name: it may be the only one that opens what is written.
+    fs::write(place.path("raw.key"), [7; 32]).unwrap();
+    std::os::unix::fs::symlink("raw.key", place.path("raw.key.too")).unwrap();
+    let raw = ["--raw-aes", "lab,key,raw.key"];
+    place.succeeds(&[&["encrypt", "model", "-o", "raw.key.sealed"][..], &raw].concat());
+    for arguments in [
+        &["encrypt", "model", "--force", "-o", "raw.key"][..],
+        &["encrypt", "model", "--force", "-o", "./raw.key.too"],
+        &["decrypt", "raw.key.sealed", "--force"],
+    ] {
+        let (code, words) = place.fails(&[arguments, &raw].concat());
+        assert!(code == 2 && words.contains("is one of the keys"), "{arguments:?}: {words}");
+    }
+    assert_eq!(fs::read(place.path("raw.key")).unwrap(), [7; 32]);
 }
 
 #[test]

@@ -102,17 +102,13 @@ pub enum FolderError {
         /// `changed`, `appeared` or `disappeared`.
         what: &'static str,
     },
-    /// Somebody put something there while a folder took the place of another.
-    #[error(
-        "the folder was {}moved, and `{}` holds what somebody else put there meanwhile",
-        if *moved { "" } else { "not " },
-        path.display()
-    )]
-    LeftBeside {
-        /// Where it lies now.
+    /// Something changed while a folder took the place of another, so that neither was removed.
+    #[error("`{}` is kept: it or `{}` was changed meanwhile", path.display(), target.display())]
+    Kept {
+        /// The other folder, or what somebody put in its place.
         path: PathBuf,
-        /// Whether the other folder has the place.
-        moved: bool,
+        /// What has the name.
+        target: PathBuf,
     },
     /// A directory or file cannot be read.
     #[error("`{}` cannot be read: {source}", path.display())]

@@ -11,12 +11,12 @@ use std::{
 use rustix::fs::{Timespec, Timestamps, UTIME_OMIT};
 
 use super::{
-    Difference, DifferenceKind, FileEntry, FileMode, FolderError, FolderPath, MANIFEST_NAME, Manifest,
-    Modified, Selection, Watch,
+    Difference, DifferenceKind, DirectoryEntry, FileEntry, FileMode, FolderError, FolderPath, MANIFEST_NAME,
+    Manifest, Modified, Selection, Watch,
     manifest::MANIFEST_BYTES_MAX,
     message::{Reading, SameAs},
-    staging::Staging,
-    tree::{Draft, Found, Kind, Root},
+    staging::{Names, Staging},
+    tree::{Draft, Kind, Root},
     watch::FolderEvent,
     work::{for_each, workers},
 };
@@ -247,10 +247,23 @@ impl FolderReader {
         selection.expect_matches(files.iter().map(|file| &file.path))?;
         let bytes = files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size));
         watch.hear(FolderEvent::Planned { files: files.len(), bytes });
-        let staging = Staging::begin(target, OPENED_ROOT_MODE)?;
+        let directories = self.directories(&files, selection);
+        let names = files.iter().map(|file| file.path.as_str().to_owned());
+        let names = Names::of(names, directories.iter().map(|directory| &directory.path));
+        let staging = Staging::begin(target, OPENED_ROOT_MODE, names)?;
         let opening = Opening { folder: self, staging: &staging, keyring, options, watch };
-        let taken_over = opening.run(&files, selection, random).map_err(|error| staging.abandon(error))?;
+        let taken_over = opening.run(&files, &directories, random).map_err(|error| staging.abandon(error))?;
         Ok(OpenedFolder { path: staging.finish()?, files: files.len(), bytes, taken_over })
+    }
+
+    /// The directories that are wanted with these files.
+    fn directories(&self, files: &[&FileEntry], selection: &Selection) -> Vec<&DirectoryEntry> {
+        let needed: HashSet<FolderPath> = files.iter().flat_map(|file| file.path.ancestors()).collect();
+        let wanted = |path: &FolderPath| {
+            needed.contains(path)
+                || selection.takes_empty_directories() && !selection.leaves_out(path.as_str())
+        };
+        self.manifest.directories().iter().filter(|directory| wanted(&directory.path)).collect()
     }
 }
 
@@ -266,23 +279,13 @@ impl Opening<'_> {
     fn run(
         &self,
         files: &[&FileEntry],
-        selection: &Selection,
+        directories: &[&DirectoryEntry],
         random: &mut dyn Random,
     ) -> Result<usize, FolderError> {
-        let needed: HashSet<FolderPath> = files.iter().flat_map(|file| file.path.ancestors()).collect();
-        let directories = self.folder.manifest.directories().iter();
-        let wanted = |path: &FolderPath| {
-            needed.contains(path)
-                || selection.takes_empty_directories() && !selection.leaves_out(path.as_str())
-        };
-        let directories: Vec<_> = directories.filter(|directory| wanted(&directory.path)).collect();
         let root = self.staging.root();
         let unwritable =
             |path: &FolderPath, error| FolderError::unwritable(&root.path_of(path.as_str()), error);
-        let file_names: HashSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
-        let directory_names: HashSet<&str> =
-            directories.iter().map(|directory| directory.path.as_str()).collect();
-        for directory in &directories {
+        for directory in directories {
             // An earlier process may have taken the permission away that this one needs.
             root.make_directory(&directory.path, WORKING_DIRECTORY_MODE)
                 .and_then(|()| {
@@ -290,12 +293,7 @@ impl Opening<'_> {
                 })
                 .map_err(|error| unwritable(&directory.path, error))?;
         }
-        let expected = |found: &Found| match (&found.path, found.kind) {
-            (Ok(path), Kind::File) => file_names.contains(path.as_str()),
-            (Ok(path), Kind::Directory) => directory_names.contains(path.as_str()),
-            _ => false,
-        };
-        let usable: HashSet<String> = self.staging.survey(&expected)?.into_iter().collect();
+        let usable = self.staging.survey()?;
         let states = (0..workers(files.len())).map(|_| random.fork()).collect();
         let done = for_each(files, states, |random, number, entry| {
             self.open(number, entry, usable.contains(entry.path.as_str()), random.as_mut())

@@ -6,7 +6,6 @@
 //! manifest names messages that are gone.
 
 use std::{
-    collections::HashSet,
     fs::File,
     io,
     path::{Path, PathBuf},
@@ -18,15 +17,15 @@ use super::{
     message::Reading,
     opened::WORKING_DIRECTORY_MODE,
     seal::{SEALED_FILE_MODE, entry_of, seal_manifest},
-    staging::Staging,
-    tree::{Draft, Found, Kind},
+    staging::{Names, Staging},
+    tree::Draft,
     watch::FolderEvent,
     work::{for_each, workers},
 };
 use crate::{
     artifact::{output::keep_owner_and_mode, pipe::through},
     crypto::random::Random,
-    envelope::{self, FrameLength, Keyring, MessageId, OpenOptions, SealOptions},
+    envelope::{self, FrameLength, HeaderError, Keyring, MessageId, OpenOptions, SealOptions},
 };
 
 /// Moves the sealed folder at `path` to the keys of `new_keyring`. Encryption context and, unless another is given, the
@@ -62,7 +61,9 @@ pub fn reencrypt_folder(
     }
     let files = folder.manifest().files();
     watch.hear(FolderEvent::Planned { files: files.len(), bytes: folder.manifest().bytes() });
-    let staging = Staging::begin_beside(path, WORKING_DIRECTORY_MODE)?;
+    let directories = folder.manifest().directories().iter().map(|directory| &directory.path);
+    let names = Names::of(files.iter().map(|file| file.path.sealed()), directories);
+    let staging = Staging::begin_beside(path, WORKING_DIRECTORY_MODE, names)?;
     let moving =
         Moving { folder: &folder, staging: &staging, keyring, opening, new_keyring, frame_length, watch };
     match moving.run(random) {
@@ -132,21 +133,17 @@ impl Moving<'_> {
         SealOptions { context, frame_length, suite, ..SealOptions::default() }
     }
 
-    /// Removes what an earlier process left: an unfinished new folder, or the old one after they traded names. Anything that
-    /// the manifest does not name is somebody's, and an error.
+    /// Removes what an earlier process left: an unfinished new folder, or the old one after they traded names. Anything but
+    /// messages that the manifest names is somebody's, and an error.
     fn clear(&self) -> Result<(), FolderError> {
-        let manifest = self.folder.manifest();
-        let files: HashSet<String> = manifest.files().iter().map(|file| file.path.sealed()).collect();
-        let directories: HashSet<&str> =
-            manifest.directories().iter().map(|directory| directory.path.as_str()).collect();
-        let ours = |found: &Found| match (&found.path, found.kind) {
-            (Ok(path), Kind::File) => files.contains(path),
-            (Ok(path), Kind::Directory) => directories.contains(path.as_str()),
-            _ => false,
-        };
-        for path in self.staging.survey(&ours)? {
-            let root = self.staging.root();
-            root.remove_file(&path).map_err(|error| FolderError::unwritable(&root.path_of(&path), error))?;
+        let root = self.staging.root();
+        root.open_up(&root.walk(&|_| false)?);
+        for path in self.staging.survey()? {
+            let unwritable = |error| FolderError::unwritable(&root.path_of(&path), error);
+            if !root.open_file_at(&path).and_then(|file| is_message(&file)).map_err(unwritable)? {
+                return Err(FolderError::Strange { path: root.path_of(&path) });
+            }
+            root.remove_file(&path).map_err(unwritable)?;
         }
         Ok(())
     }
@@ -194,6 +191,15 @@ impl Moving<'_> {
         old.and_then(|old| keep_owner_and_mode(&old, draft.file())).map_err(unwritable)?;
         draft.keep().map_err(unwritable)?;
         Ok(made)
+    }
+}
+
+/// Whether it begins as a message does. Of one that a power cut emptied nothing is left to keep.
+fn is_message(file: &File) -> io::Result<bool> {
+    match envelope::inspect(file, None) {
+        Ok(_) => Ok(true),
+        Err(HeaderError::Read(error)) => Err(error),
+        Err(_) => Ok(file.metadata()?.len() == 0),
     }
 }
 
@@ -326,6 +332,12 @@ mod tests {
         assert!(matches!(back(), Err(FolderError::Strange { .. })));
         assert_eq!(fs::read(unfinished.join("notes")).unwrap(), b"mine");
         fs::rename(unfinished.join("notes"), unfinished.join("a.sealed")).unwrap();
+        assert!(matches!(back(), Err(FolderError::Strange { .. })), "it has a message's name and is none");
+        // What an earlier process has left: a message, one that a power cut emptied, and a directory that is closed.
+        fs::copy(out.join("b.sealed"), unfinished.join("a.sealed")).unwrap();
+        fs::write(unfinished.join("b.sealed"), b"").unwrap();
+        fs::create_dir(unfinished.join("empty")).unwrap();
+        fs::set_permissions(unfinished.join("empty"), fs::Permissions::from_mode(0o555)).unwrap();
         back().unwrap();
         assert!(!unfinished.exists());
         let link = lab.path().join("link");

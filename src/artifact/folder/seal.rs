@@ -11,7 +11,7 @@ use super::{
     manifest::check_layout,
     message::{SameAs, Watched, beginning},
     opened::MANIFEST_MARK,
-    staging::Staging,
+    staging::{Names, Staging},
     tree::{Draft, Found, Kind, Root, State},
     watch::FolderEvent,
     work::{for_each, workers},
@@ -68,7 +68,8 @@ pub fn seal_folder(
     expect_outside(source, target)?;
     let plan = Plan::of(&root, selection)?;
     watch.hear(FolderEvent::Planned { files: plan.files.len(), bytes: plan.bytes() });
-    let staging = Staging::begin(target, SEALED_DIRECTORY_MODE)?;
+    let files = plan.files.iter().map(|(path, _)| path.sealed());
+    let staging = Staging::begin(target, SEALED_DIRECTORY_MODE, Names::of(files, &plan.directories))?;
     let sealing = Sealing { source: &root, staging: &staging, keyring, options, watch };
     let (manifest, manifest_id, taken_over) =
         sealing.run(&plan, selection, random).map_err(|error| staging.abandon(error))?;
@@ -185,7 +186,7 @@ impl Sealing<'_> {
         selection: &Selection,
         random: &mut dyn Random,
     ) -> Result<(Manifest, MessageId, usize), FolderError> {
-        let usable = self.usable(plan)?;
+        let usable = self.staging.survey()?;
         // Whom the messages are for is known once the KMS has said which keys those are.
         let recipients = if usable.is_empty() { None } else { Some(self.recipients(random)?) };
         self.make_directories(plan)?;
@@ -212,18 +213,6 @@ impl Sealing<'_> {
         let manifest = Manifest::new(directories, done.into_iter().map(|(entry, _)| entry).collect())?;
         let id = seal_manifest(self.staging.root(), &manifest, self.keyring, self.options, random)?;
         Ok((manifest, id, taken_over))
-    }
-
-    /// What an earlier process sealed.
-    fn usable(&self, plan: &Plan) -> Result<HashSet<String>, FolderError> {
-        let sealed: HashSet<String> = plan.files.iter().map(|(path, _)| path.sealed()).collect();
-        let directories: HashSet<&str> = plan.directories.iter().map(FolderPath::as_str).collect();
-        let expected = |found: &Found| match (&found.path, found.kind) {
-            (Ok(path), Kind::File) => sealed.contains(path),
-            (Ok(path), Kind::Directory) => directories.contains(path.as_str()),
-            _ => false,
-        };
-        Ok(self.staging.survey(&expected)?.into_iter().collect())
     }
 
     fn recipients(&self, random: &mut dyn Random) -> Result<Vec<(String, String)>, FolderError> {

@@ -8,6 +8,7 @@
 //! Files are not synced one by one. Before the folder gets its name its whole file system is, once.
 
 use std::{
+    collections::HashSet,
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
@@ -19,17 +20,47 @@ use rustix::{
 };
 
 use super::{
-    FolderError, MANIFEST_NAME,
+    FolderError, FolderPath, MANIFEST_NAME,
     tree::{Found, Kind, Root, sync_directory, sync_file_system},
 };
 use crate::artifact::output::{exchange, keep_owner_and_mode};
 
+/// What the owner needs to work in a directory.
+const OWNER: u32 = 0o700;
+
 /// What an unfinished folder's name ends in.
 pub const UNFINISHED_SUFFIX: &str = ".keystead-unfinished";
+
+/// What a folder in the making is to hold: paths from its top.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    pub(super) files: HashSet<String>,
+    pub(super) directories: HashSet<String>,
+}
+
+impl Names {
+    /// Of these files and directories.
+    pub(super) fn of<'entries>(
+        files: impl IntoIterator<Item = String>,
+        directories: impl IntoIterator<Item = &'entries FolderPath>,
+    ) -> Self {
+        let directories = directories.into_iter().map(|path| path.as_str().to_owned());
+        Self { files: files.into_iter().collect(), directories: directories.collect() }
+    }
+
+    fn hold(&self, found: &Found) -> bool {
+        match (&found.path, found.kind) {
+            (Ok(path), Kind::File) => self.files.contains(path),
+            (Ok(path), Kind::Directory) => self.directories.contains(path),
+            _ => false,
+        }
+    }
+}
 
 /// A folder in the making.
 pub(super) struct Staging {
     root: Root,
+    names: Names,
     unfinished: PathBuf,
     target: PathBuf,
     /// Whether an earlier process began it.
@@ -45,10 +76,10 @@ fn expect_ours(owner: u32, unfinished: &Path) -> Result<(), FolderError> {
 }
 
 impl Staging {
-    /// Begins the folder that is to be called `target`, or goes on with it. Its directory gets these permission bits, as
-    /// far as the umask lets.
-    pub(super) fn begin(target: &Path, mode: u32) -> Result<Self, FolderError> {
-        let staging = Self::begin_beside(target, mode)?;
+    /// Begins the folder that is to be called `target` and to hold what has these names, or goes on with it. Its directory
+    /// gets these permission bits, as far as the umask lets.
+    pub(super) fn begin(target: &Path, mode: u32, names: Names) -> Result<Self, FolderError> {
+        let staging = Self::begin_beside(target, mode, names)?;
         // INVARIANT: an empty directory is what the rename at the end may replace.
         match fs::symlink_metadata(target) {
             Ok(there) if !(there.is_dir() && is_empty(target)) => {
@@ -60,7 +91,7 @@ impl Staging {
     }
 
     /// The same, before it is known whether something has the target's name.
-    pub(super) fn begin_beside(target: &Path, mode: u32) -> Result<Self, FolderError> {
+    pub(super) fn begin_beside(target: &Path, mode: u32, names: Names) -> Result<Self, FolderError> {
         let name = target.file_name().ok_or_else(|| FolderError::NoName { path: target.into() })?;
         let target = target.with_file_name(name);
         let unfinished = unfinished_name(&target);
@@ -80,7 +111,7 @@ impl Staging {
         // Whoever owns the directory can read and change all that comes into it.
         expect_ours(held.uid(), &unfinished)?;
         // What an earlier process began for something less secret is closed to others before anything comes into it.
-        let narrowed = Mode::from_raw_mode(held.mode() & mode);
+        let narrowed = Mode::from_raw_mode(held.mode() & mode | OWNER);
         rustix::fs::fchmod(root.as_fd(), narrowed)
             .map_err(|error| FolderError::unwritable(&unfinished, error.into()))?;
         // Whoever had the lock may have finished meanwhile: then what we hold is not what has the name now.
@@ -88,7 +119,7 @@ impl Staging {
             Ok((held.dev(), held.ino()) == (directory.dev(), directory.ino()))
         };
         match fs::symlink_metadata(&unfinished).and_then(|named| same(&named)) {
-            Ok(true) => Ok(Self { root, unfinished, target, resumed }),
+            Ok(true) => Ok(Self { root, names, unfinished, target, resumed }),
             _ => Err(FolderError::Busy { path: unfinished }),
         }
     }
@@ -98,19 +129,19 @@ impl Staging {
     }
 
     /// Clears what an earlier process left that is of no use. Answers all files that are.
-    pub(super) fn survey(&self, expected: &dyn Fn(&Found) -> bool) -> Result<Vec<String>, FolderError> {
+    pub(super) fn survey(&self) -> Result<HashSet<String>, FolderError> {
+        let mut usable = HashSet::new();
         if !self.resumed {
-            return Ok(Vec::new());
+            return Ok(usable);
         }
-        let mut usable = Vec::new();
         for found in self.root.walk(&|_| false)? {
             let path = self.root.path_of(found.shown());
             // The manifest comes last of all, and is made anew.
-            if found.is_partial() || found.path.as_deref() == Ok(MANIFEST_NAME) && found.kind == Kind::File {
+            if is_made_anew(&found) {
                 self.root
                     .remove_file(found.shown())
                     .map_err(|error| FolderError::unwritable(&path, error))?;
-            } else if !expected(&found) || !found.is_ours_alone {
+            } else if !self.names.hold(&found) || !found.is_ours_alone {
                 return Err(FolderError::Strange { path });
             } else if found.kind == Kind::File {
                 usable.extend(found.path);
@@ -120,10 +151,10 @@ impl Staging {
     }
 
     /// The same error, once it is settled what stays. After most errors the files that are whole do, for the next process;
-    /// when the disk is full or what was to be opened is not what was sealed, nothing does.
+    /// when the disk is full or what was to be opened is not what was sealed, nothing of ours does.
     pub(super) fn abandon(&self, error: FolderError) -> FolderError {
         if error.is_full_disk() || matches!(error, FolderError::Differs(_)) {
-            let _left_for_later = fs::remove_dir_all(&self.unfinished);
+            self.discard();
         }
         self.leave();
         match error {
@@ -134,62 +165,45 @@ impl Staging {
         }
     }
 
-    /// Takes the folder away.
+    /// Takes the folder away with all that is ours in it. What is somebody's stays.
     pub(super) fn discard(&self) {
-        let _left_for_later = fs::remove_dir_all(&self.unfinished);
-    }
-
-    /// Puts the folder in the place of `old`, which has its name, in one step, and removes that one; unless something there
-    /// is not as it was `before`. It is looked at before the step and, since somebody may write there until then, after it;
-    /// then the step is taken back. Nothing that somebody else put into either folder or in their places is removed.
-    ///
-    /// INVARIANT: `old` is locked, or another process could take it for an unfinished folder once it has that name.
-    pub(super) fn finish_instead(self, old: &Root, before: &[Found]) -> Result<PathBuf, FolderError> {
-        let (unfinished, target) = (&self.unfinished, &self.target);
-        let unwritable = |error| FolderError::unwritable(target, error);
-        let expect_unchanged_at = |path: &Path| match old.is_at(path) {
-            true => old.expect_unchanged(before),
-            false => Err(FolderError::Changed { path: target.clone(), what: "changed" }),
-        };
-        let mode = old.directory(None).map(fs::File::from);
-        let keep_mode = |old: fs::File| keep_owner_and_mode(&old, &self.root.directory(None)?.into());
-        let made = self.root.walk(&|_| false)?;
-        let ready = mode.and_then(keep_mode).and_then(|()| sync_file_system(&self.root)).map_err(unwritable);
-        let traded = ready
-            .and_then(|()| expect_unchanged_at(target))
-            .and_then(|()| exchange(unfinished, target).map_err(unwritable));
-        if let Err(error) = traded {
-            self.discard();
-            return Err(error);
-        }
-        // Now the old one has the other's name.
-        if let Err(error) = expect_unchanged_at(unfinished) {
-            exchange(unfinished, target).map_err(unwritable)?;
-            return match remove_unchanged(&self.root, unfinished, &made) {
-                Ok(true) => Err(error),
-                _ => Err(FolderError::LeftBeside { path: unfinished.clone(), moved: false }),
-            };
-        }
-        sync_directory(directory_of(target)).map_err(unwritable)?;
-        match remove_unchanged(old, unfinished, before) {
-            Ok(true) => Ok(self.target),
-            Ok(false) => Err(FolderError::LeftBeside { path: unfinished.clone(), moved: true }),
-            Err(error) => Err(FolderError::unwritable(unfinished, error)),
-        }
+        let Ok(mut found) = self.root.walk(&|_| false) else { return };
+        found.retain(|found| found.is_ours_alone && (is_made_anew(found) || self.names.hold(found)));
+        let _left_for_later = remove_unchanged(&self.root, &self.unfinished, &found);
     }
 
     /// Takes the folder away if no file lies in it.
     fn leave(&self) {
         let Ok(found) = self.root.walk(&|_| false) else { return };
         if found.iter().all(|found| found.kind == Kind::Directory) {
-            let _left_for_later = fs::remove_dir_all(&self.unfinished);
+            let _left_for_later = remove_unchanged(&self.root, &self.unfinished, &found);
         }
+    }
+
+    /// All that was made, which is what was to be and no more, once it is on the disk.
+    fn made(&self) -> Result<Vec<Found>, FolderError> {
+        let changed = |path: &str, what| FolderError::Changed { path: self.root.path_of(path), what };
+        let made = self.root.walk(&|_| false)?;
+        if let Some(strange) = made.iter().find(|found| !is_made_anew(found) && !self.names.hold(found)) {
+            return Err(changed(strange.shown(), "appeared"));
+        }
+        let there: HashSet<&str> = made.iter().map(Found::shown).collect();
+        let mut names = self.names.files.iter().chain(&self.names.directories);
+        if let Some(missing) = names.find(|name| !there.contains(name.as_str())) {
+            return Err(changed(missing, "disappeared"));
+        }
+        sync_file_system(&self.root).map_err(|error| FolderError::unwritable(&self.target, error))?;
+        self.root.expect_unchanged(&made)?;
+        if !self.root.is_at(&self.unfinished) {
+            return Err(changed("", "changed"));
+        }
+        Ok(made)
     }
 
     /// Gives the folder its name, once all of it is on the disk.
     pub(super) fn finish(self) -> Result<PathBuf, FolderError> {
         let unwritable = |error| FolderError::unwritable(&self.target, error);
-        sync_file_system(&self.root).map_err(unwritable)?;
+        self.made()?;
         // Of directories a rename replaces only an empty one, and it replaces nothing else (POSIX.1-2017, rename).
         fs::rename(&self.unfinished, &self.target).map_err(|error| match error.kind() {
             io::ErrorKind::DirectoryNotEmpty
@@ -200,6 +214,65 @@ impl Staging {
         sync_directory(directory_of(&self.target)).map_err(unwritable)?;
         Ok(self.target)
     }
+
+    /// Puts the folder in the place of `old`, which has its name, in one step, and removes that one; unless something there
+    /// is not as it was `before`, or this one not as it was made. Both are looked at before the step and, since somebody
+    /// may write there until then, after it; then the step is taken back. Nothing that somebody else put into either folder
+    /// or in their places is removed.
+    ///
+    /// INVARIANT: `old` is locked, or another process could take it for an unfinished folder once it has that name.
+    pub(super) fn finish_instead(self, old: &Root, before: &[Found]) -> Result<PathBuf, FolderError> {
+        let (unfinished, target) = (&self.unfinished, &self.target);
+        let unwritable = |error| FolderError::unwritable(target, error);
+        let kept = || FolderError::Kept { path: unfinished.clone(), target: target.clone() };
+        let old_is_unchanged_at = |path: &Path| match old.is_at(path) {
+            true => old.expect_unchanged(before),
+            false => Err(FolderError::Changed { path: target.clone(), what: "changed" }),
+        };
+        let keep_mode =
+            || keep_owner_and_mode(&old.directory(None)?.into(), &self.root.directory(None)?.into());
+        let traded = keep_mode().map_err(unwritable).and_then(|()| {
+            let made = self.made()?;
+            old_is_unchanged_at(target)?;
+            exchange(unfinished, target).map_err(unwritable)?;
+            Ok(made)
+        });
+        let made = match traded {
+            Ok(made) => made,
+            Err(error) => {
+                self.discard();
+                return Err(error);
+            }
+        };
+        sync_directory(directory_of(target)).map_err(unwritable)?;
+        // Now the old one has the other's name.
+        let is_whole = self.root.is_at(target) && self.root.expect_unchanged(&made).is_ok();
+        match old_is_unchanged_at(unfinished) {
+            Ok(()) if is_whole => match remove_unchanged(old, unfinished, before) {
+                Ok(true) => Ok(self.target),
+                _ => Err(kept()),
+            },
+            // Somebody has removed it before us.
+            Err(_) if is_whole && unfinished.symlink_metadata().is_err() => Ok(self.target),
+            Err(error) if is_whole => {
+                exchange(unfinished, target).map_err(|_| kept())?;
+                match remove_unchanged(&self.root, unfinished, &made) {
+                    Ok(true) => Err(error),
+                    _ => Err(kept()),
+                }
+            }
+            looked if self.root.is_at(target) => {
+                exchange(unfinished, target).map_err(|_| kept())?;
+                looked.and(Err(kept()))
+            }
+            _ => Err(kept()),
+        }
+    }
+}
+
+/// Whether it is of no use to a later process: a file that is not whole, or the manifest.
+fn is_made_anew(found: &Found) -> bool {
+    found.is_partial() || found.path.as_deref() == Ok(MANIFEST_NAME) && found.kind == Kind::File
 }
 
 /// Removes a folder with what was found in it, as far as it is still that; answers whether nothing is left at `path`.
@@ -235,19 +308,26 @@ mod tests {
 
     use super::*;
 
+    /// Begins a folder of these files.
+    fn begin(target: &Path, files: &[&str]) -> Result<Staging, FolderError> {
+        Staging::begin(target, 0o700, Names::of(files.iter().map(ToString::to_string), []))
+    }
+
     #[test]
     fn a_folder_has_its_name_only_at_the_end_and_one_process_makes_it() {
         let lab = tempfile::tempdir().unwrap();
         let target = lab.path().join("out");
-        let staging = Staging::begin(&target, 0o700).unwrap();
-        assert!(matches!(Staging::begin(&target, 0o700), Err(FolderError::Busy { .. })));
+        let staging = begin(&target, &["x"]).unwrap();
+        assert!(matches!(begin(&target, &["x"]), Err(FolderError::Busy { .. })));
         fs::write(staging.unfinished.join("x"), b"x").unwrap();
         assert!(!target.exists());
         drop(staging);
-        let again = Staging::begin(&target, 0o700).unwrap();
+        let again = begin(&target, &["x"]).unwrap();
         assert!(again.resumed);
-        assert_eq!(again.survey(&|_| true).unwrap(), ["x"]);
-        assert!(matches!(again.survey(&|_| false), Err(FolderError::Strange { .. })));
+        assert_eq!(again.survey().unwrap(), HashSet::from(["x".into()]));
+        drop(again);
+        assert!(matches!(begin(&target, &["y"]).unwrap().survey(), Err(FolderError::Strange { .. })));
+        let again = begin(&target, &["x"]).unwrap();
         assert_eq!(again.finish().unwrap(), target);
         assert_eq!(fs::read(target.join("x")).unwrap(), b"x");
         assert!(!unfinished_name(&target).exists());
@@ -267,11 +347,33 @@ mod tests {
         fs::create_dir(&unfinished).unwrap();
         fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o777)).unwrap();
         fs::write(unfinished.join("x"), b"x").unwrap();
-        let staging = Staging::begin(&lab.path().join("out"), 0o700).unwrap();
+        let staging = begin(&lab.path().join("out"), &["x"]).unwrap();
         assert_eq!(fs::metadata(&unfinished).unwrap().permissions().mode() & 0o777, 0o700);
-        assert_eq!(staging.survey(&|_| true).unwrap(), ["x"]);
+        assert_eq!(staging.survey().unwrap().len(), 1);
         fs::hard_link(unfinished.join("x"), lab.path().join("second-name")).unwrap();
-        assert!(matches!(staging.survey(&|_| true), Err(FolderError::Strange { .. })));
+        assert!(matches!(staging.survey(), Err(FolderError::Strange { .. })));
+    }
+
+    #[test]
+    fn a_folder_that_is_not_what_was_made_gets_no_name_and_what_is_somebodys_stays() {
+        let lab = tempfile::tempdir().unwrap();
+        let target = lab.path().join("out");
+        let staging = begin(&target, &["x", "y"]).unwrap();
+        let unfinished = staging.unfinished.clone();
+        fs::write(unfinished.join("x"), b"x").unwrap();
+        assert!(matches!(staging.finish(), Err(FolderError::Changed { what: "disappeared", .. })));
+        let staging = begin(&target, &["x"]).unwrap();
+        fs::write(unfinished.join("mine"), b"mine").unwrap();
+        assert!(matches!(staging.finish(), Err(FolderError::Changed { what: "appeared", .. })));
+        begin(&target, &["x"]).unwrap().discard();
+        assert!(!unfinished.join("x").exists() && unfinished.join("mine").exists());
+        fs::remove_file(unfinished.join("mine")).unwrap();
+        let staging = begin(&target, &["x"]).unwrap();
+        fs::write(unfinished.join("x"), b"x").unwrap();
+        fs::rename(&unfinished, lab.path().join("elsewhere")).unwrap();
+        fs::create_dir(&unfinished).unwrap();
+        assert!(matches!(staging.finish(), Err(FolderError::Changed { what: "changed", .. })));
+        assert!(!target.exists());
     }
 
     #[test]
@@ -307,15 +409,15 @@ mod tests {
         fs::create_dir(at("empty")).unwrap();
         std::os::unix::fs::symlink(at("empty"), at("link")).unwrap();
         for taken in ["file", "full", "link"] {
-            assert!(matches!(Staging::begin(&at(taken), 0o700), Err(FolderError::Exists { .. })), "{taken}");
+            assert!(matches!(begin(&at(taken), &[]), Err(FolderError::Exists { .. })), "{taken}");
             assert!(!unfinished_name(&at(taken)).exists());
         }
-        assert!(Staging::begin(&at("empty"), 0o700).unwrap().finish().is_ok());
-        let late = Staging::begin(&at("late"), 0o700).unwrap();
+        assert!(begin(&at("empty"), &[]).unwrap().finish().is_ok());
+        let late = begin(&at("late"), &[]).unwrap();
         fs::create_dir_all(at("late/x")).unwrap();
         assert!(matches!(late.finish(), Err(FolderError::Exists { .. })));
-        assert!(Staging::begin(Path::new("/"), 0o700).is_err());
+        assert!(begin(Path::new("/"), &[]).is_err());
         std::os::unix::fs::symlink(at("empty"), at("y.keystead-unfinished")).unwrap();
-        assert!(matches!(Staging::begin(&at("y"), 0o700), Err(FolderError::NotADirectory { .. })));
+        assert!(matches!(begin(&at("y"), &[]), Err(FolderError::NotADirectory { .. })));
     }
 }

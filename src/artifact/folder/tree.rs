@@ -169,6 +169,12 @@ impl Root {
         if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a regular file")) }
     }
 
+    /// The same by its path.
+    pub(super) fn open_file_at(&self, path: &str) -> io::Result<File> {
+        let (directory, name) = split(path)?;
+        self.open_file(directory.as_ref(), name)
+    }
+
     /// Removes a file.
     pub(super) fn remove_file(&self, path: &str) -> io::Result<()> {
         let (directory, name) = split(path)?;
@@ -223,8 +229,25 @@ impl Root {
         }
     }
 
+    /// Gives the owner back what work in the directories needs, where they are ours: modes that were kept may take it away.
+    pub(super) fn open_up(&self, found: &[Found]) {
+        let open = |directory: OwnedFd| {
+            let mode = rustix::fs::fstat(&directory)?.st_mode;
+            rustix::fs::fchmod(&directory, Mode::from_raw_mode(mode) | Mode::RWXU)
+        };
+        // What is not ours stays as it is, and says so when it is needed.
+        let _as_it_was = self.directory(None).map(open);
+        for found in found.iter().filter(|found| found.kind == Kind::Directory) {
+            let path = found.path.as_ref().ok().and_then(|path| path.parse().ok());
+            if let Some(path) = path {
+                let _as_it_was = self.directory(Some(&path)).map(open);
+            }
+        }
+    }
+
     /// Removes all that was found and is still as it was then; what is not stays, with the directories that it lies in.
     pub(super) fn remove_unchanged(&self, found: &[Found]) -> io::Result<()> {
+        self.open_up(found);
         // Sorted by path, what lies in a directory comes behind it.
         for found in found.iter().rev() {
             let Ok(path) = &found.path else { continue };
