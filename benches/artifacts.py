@@ -203,19 +203,23 @@ def folder(place, rounds, count):
 def growth(place, rounds, sizes):
     raw = ["--raw-aes", "lab,key,key"]
     print("\nTime by size (verify opens all and writes nothing; decrypt where there is room for both files)")
-    print(f"  {'':<8} {'encrypt s':>10} {'GiB/s':>6} {'verify s':>10} {'GiB/s':>6} {'decrypt s':>10} {'GiB/s':>6}")
+    print(f"  {'':<8} {'cp s':>10} {'GiB/s':>6} {'encrypt s':>10} {'GiB/s':>6} {'verify s':>10} {'GiB/s':>6} {'decrypt s':>10} {'GiB/s':>6}")
     for size in sizes:
         with open(place / "model", "wb") as model:
             model.truncate(size * GIB)
         (place / "opened").unlink(missing_ok=True)
         # Half a gigabyte and a fifth of the rest is left to others: in memory a full disk is a full memory.
         room = (shutil.disk_usage(place).free - GIB // 2) * 0.8
+        copied = measure([("c", ["cp", "--sparse=never", "model", "copy"], ["copy"])], rounds, place)
+        (place / "copy").unlink()
         works = [("e", [KEYSTEAD, "encrypt", "model", *raw, "-o", "sealed"], ["sealed"])]
         works.append(("v", [KEYSTEAD, "verify", "sealed", *raw], []))
         if room > 2 * size * GIB:
             works.append(("d", [KEYSTEAD, "decrypt", "sealed", *raw, "-o", "opened"], ["opened"]))
         results = measure(works, rounds, place)
-        cells = [f"{results[name][0]:>10.2f} {size / results[name][0]:>6.2f}" for name, _, _ in works]
+        results.update(copied)
+        names = ["c"] + [name for name, _, _ in works]
+        cells = [f"{results[name][0]:>10.2f} {size / results[name][0]:>6.2f}" for name in names]
         print(f"  {size:>3} GiB", *cells, flush=True)
         (place / "sealed").unlink()
 

@@ -5,6 +5,7 @@
 
 use std::{
     io::Write,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
@@ -14,10 +15,12 @@ use super::{
     ArtifactError, ModelError, SealedTensor, TensorInfo,
     output::{OutputFile, Readers},
 };
-use crate::envelope::OpenMessageError;
+use crate::envelope::{OpenMessageError, at_positions};
 
 /// How much of a tensor is held at once.
 const CHUNK_BYTES: usize = 4 * 1024 * 1024;
+/// How much of it each thread takes at once, about.
+const PIECE_BYTES: u64 = 2 * 1024 * 1024;
 const HEADER_ALIGNMENT: usize = 64;
 const PRELUDE_BYTES: usize = 10;
 
@@ -48,10 +51,53 @@ const BRAIN_FLOAT: &str = "BF16";
 /// left behind.
 pub fn save_npy(tensor: &SealedTensor<'_>, target: &Path, replace: bool) -> Result<PathBuf, ArtifactError> {
     // What NumPy has no type for is refused before a file is begun.
-    header(tensor)?;
+    let header = header(tensor)?;
     let output = OutputFile::create(target, Readers::Owner, replace)?;
-    write_npy(tensor, &mut output.file()).map_err(|error| error.naming(None, Some(target)))?;
+    let unwritable = |source| ArtifactError::Unwritable { path: target.into(), source };
+    output.file().write_all_at(&header, 0).map_err(unwritable)?;
+    let (pieces, header_bytes) = (Pieces::of(tensor), header.len() as u64);
+    let work = |chunk: &mut Zeroizing<Vec<u8>>, number: u64| {
+        let (from, to) = (pieces.begin(number), pieces.begin(number + 1));
+        chunk.resize(usize::try_from(to - from).unwrap_or(usize::MAX), 0);
+        let read = tensor.read_at(chunk, from)?;
+        let bytes = chunk.get(..read).unwrap_or_default();
+        if is_brain_float(tensor) {
+            output.file().write_all_at(&widened(bytes), header_bytes + 2 * from).map_err(unwritable)?;
+        } else {
+            output.file().write_all_at(bytes, header_bytes + from).map_err(unwritable)?;
+        }
+        Ok::<_, ArtifactError>(read as u64)
+    };
+    at_positions(pieces.count(), &|| Zeroizing::new(Vec::new()), &work, &mut |_| ())?;
     output.commit()
+}
+
+/// A tensor in pieces of whole frames, as far as those are not too long, so that each frame is decrypted once.
+struct Pieces {
+    /// Where the tensor's bytes begin and end in the plaintext.
+    start: u64,
+    end: u64,
+    bytes: u64,
+}
+
+impl Pieces {
+    fn of(tensor: &SealedTensor<'_>) -> Self {
+        let frame = (tensor.frame_bytes() as u64).clamp(1, CHUNK_BYTES as u64);
+        let (start, end) = (tensor.info().offset, tensor.info().offset.saturating_add(tensor.bytes()));
+        Self { start, end, bytes: frame * (PIECE_BYTES / frame).max(1) }
+    }
+
+    fn count(&self) -> u64 {
+        if self.start == self.end { 0 } else { (self.end - 1) / self.bytes - self.start / self.bytes + 1 }
+    }
+
+    /// Where a piece begins in the tensor; that of the one behind the last is the tensor's length.
+    fn begin(&self, number: u64) -> u64 {
+        let at = (self.start / self.bytes).saturating_add(number).saturating_mul(self.bytes);
+        let within = at.clamp(self.start, self.end) - self.start;
+        // A brain float has two bytes, which belong to one piece.
+        if within == self.end - self.start { within } else { within - within % 2 }
+    }
 }
 
 /// Writes a tensor as the bytes of an `.npy` file into a stream, which gets each part once it is verified.
@@ -61,14 +107,13 @@ pub fn save_npy(tensor: &SealedTensor<'_>, target: &Path, replace: bool) -> Resu
 /// When NumPy has no such type, a frame is not what was sealed, or the stream cannot be written.
 pub fn write_npy(tensor: &SealedTensor<'_>, writer: &mut dyn Write) -> Result<(), ArtifactError> {
     writer.write_all(&header(tensor)?).map_err(OpenMessageError::Write)?;
-    let is_brain_float = tensor.info().dtype == BRAIN_FLOAT;
     let room = usize::try_from(tensor.bytes()).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
     let mut chunk = Zeroizing::new(vec![0; room]);
     let mut at = 0;
     while at < tensor.bytes() {
         let read = tensor.read_at(&mut chunk, at)?;
         let bytes = chunk.get(..read).unwrap_or_default();
-        if is_brain_float {
+        if is_brain_float(tensor) {
             writer.write_all(&widened(bytes)).map_err(OpenMessageError::Write)?;
         } else {
             writer.write_all(bytes).map_err(OpenMessageError::Write)?;
@@ -76,6 +121,10 @@ pub fn write_npy(tensor: &SealedTensor<'_>, writer: &mut dyn Write) -> Result<()
         at += read as u64;
     }
     writer.flush().map_err(|error| OpenMessageError::Write(error).into())
+}
+
+fn is_brain_float(tensor: &SealedTensor<'_>) -> bool {
+    tensor.info().dtype == BRAIN_FLOAT
 }
 
 /// A brain float is the upper half of a 32-bit float.
@@ -150,6 +199,40 @@ mod tests {
         assert_eq!(model.tensors()[0].shape, [4, 2]);
         assert!(String::from_utf8_lossy(&file).contains("'fortran_order': False, 'shape': (2, 4)"));
         assert!(file.ends_with(&[4.0_f32, 5.0, 6.0, 7.0].map(f32::to_le_bytes).concat()));
+    }
+
+    #[test]
+    fn pieces_are_whole_frames_and_cover_the_tensor_once() {
+        for (start, end, bytes) in
+            [(0, 0, 16), (5, 5, 16), (0, 16, 16), (7, 100, 16), (16, 33, 16), (3, 4, 16)]
+        {
+            let pieces = Pieces { start, end, bytes };
+            let begins: Vec<u64> = (0..=pieces.count()).map(|number| pieces.begin(number)).collect();
+            assert_eq!((begins[0], *begins.last().unwrap()), (0, end - start), "{start}-{end}");
+            assert!(begins.windows(2).all(|pair| pair[0] < pair[1]), "{begins:?}");
+            let inner = &begins[1..begins.len().max(2) - 1];
+            assert!(
+                inner.iter().all(|at| at % 2 == 0 && (start + at).next_multiple_of(16) - (start + at) < 2)
+            );
+        }
+    }
+
+    #[test]
+    fn a_large_tensor_is_saved_as_it_streams() {
+        let bytes: Vec<u8> = (0..5_000_001_u32).map(|number| (number % 251) as u8).collect();
+        for (dtype, count, used) in [("U8", 5_000_001, 5_000_001), ("BF16", 2_500_000, 5_000_000)] {
+            let header =
+                format!(r#"{{"t":{{"dtype":"{dtype}","shape":[{count}],"data_offsets":[0,{used}]}}}}"#);
+            let length = (header.len() as u64).to_le_bytes();
+            let file = [length.as_slice(), header.as_bytes(), &bytes[..used]].concat();
+            let (directory, path) = sealed(&file, 4096);
+            let model = SealedTensors::open(&path, &keyring()).unwrap();
+            let (tensor, target) = (model.tensor("t").unwrap(), directory.path().join("t.npy"));
+            let mut streamed = Vec::new();
+            write_npy(&tensor, &mut streamed).unwrap();
+            save_npy(&tensor, &target, false).unwrap();
+            assert!(std::fs::read(&target).unwrap() == streamed, "{dtype}");
+        }
     }
 
     #[test]

@@ -207,6 +207,11 @@ impl SealedTensor<'_> {
         self.bytes
     }
 
+    /// How many plaintext bytes each frame of the model holds.
+    pub(super) fn frame_bytes(&self) -> usize {
+        self.file.frame_bytes()
+    }
+
     /// Decrypts it into `buffer`, which is as long as it.
     ///
     /// # Errors

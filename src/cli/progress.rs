@@ -34,7 +34,7 @@ const QUIET_FIRST: Duration = Duration::from_secs(1);
 /// The time between two events.
 const BETWEEN_EVENTS: Duration = Duration::from_secs(1);
 /// The longest path beside a bar.
-const PATH_CHARACTERS_MAX: usize = 24;
+const PATH_CHARACTERS_MAX: usize = 20;
 
 /// Shows how far the work has come.
 pub(super) struct Meter {
@@ -268,8 +268,8 @@ fn shortened(path: &str) -> String {
 /// A bar for work that began then: its rate is that of all the work, as in the events.
 fn bar(total: Option<u64>, began: Instant) -> ProgressBar {
     let (bar, template) = match total {
-        Some(total) => (ProgressBar::new(total), "{bar:10} {amount}  {rate}  {left} left  {wide_msg}"),
-        None => (ProgressBar::new_spinner(), "{spinner} {bytes}  {rate}  {wide_msg}"),
+        Some(total) => (ProgressBar::new(total), "{bar:10} {amount}  {rate}  {left} left  {msg}"),
+        None => (ProgressBar::new_spinner(), "{spinner} {bytes}  {rate}  {msg}"),
     };
     let rate = move |state: &ProgressState| {
         let millis = began.elapsed().as_millis().max(1);

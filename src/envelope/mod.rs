@@ -64,6 +64,7 @@ mod suite;
 mod tests;
 
 pub(crate) use error::write_failed;
+pub(crate) use pipeline::at_positions;
 pub(crate) use signature::verifier;
 
 // The public interface is:

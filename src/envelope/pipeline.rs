@@ -122,7 +122,7 @@ fn take<J>(jobs: &Mutex<mpsc::Receiver<J>>) -> Option<J> {
 /// calling thread hears by `heard` of the size that each piece is answered to have.
 ///
 /// Nothing is begun after one has failed; the error is that of the lowest piece that failed.
-pub(super) fn at_positions<T, E: Send>(
+pub(crate) fn at_positions<T, E: Send>(
     pieces: u64,
     new: &(dyn Fn() -> T + Sync),
     work: &(dyn Fn(&mut T, u64) -> Result<u64, E> + Sync),

@@ -244,6 +244,19 @@ fn a_request_signed_in_its_query_expires_when_it_says() {
     assert_eq!(after(301), Err(SignatureError::RequestExpired));
 }
 
+#[test]
+fn a_request_signed_in_its_query_lasts_a_quarter_of_an_hour_at_most() {
+    let mut text =
+        signed_by_the_crate(plain("GET", "/", "Action=GetCallerIdentity", vec![], vec![]), true, None, NOW);
+    text.query = text.query.replace("X-Amz-Expires=300", "X-Amz-Expires=604800");
+    let verified = |seconds: i64| {
+        let now = NOW.plus_millis(seconds * 1000);
+        text.with(|request| Presented::read(request, Settings::default())?.check_time(now))
+    };
+    assert_eq!(verified(900), Ok(()));
+    assert_eq!(verified(901), Err(SignatureError::RequestExpired));
+}
+
 /// Changes the example's authorization header.
 fn with_authorization(change: impl FnOnce(&str) -> String) -> Result<(), SignatureError> {
     let mut text = example();
