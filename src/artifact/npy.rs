@@ -78,13 +78,16 @@ struct Pieces {
     start: u64,
     end: u64,
     bytes: u64,
+    /// What must not be cut: the two bytes of a brain float.
+    element_bytes: u64,
 }
 
 impl Pieces {
     fn of(tensor: &SealedTensor<'_>) -> Self {
         let frame = (tensor.frame_bytes() as u64).clamp(1, CHUNK_BYTES as u64);
         let (start, end) = (tensor.info().offset, tensor.info().offset.saturating_add(tensor.bytes()));
-        Self { start, end, bytes: frame * (PIECE_BYTES / frame).max(1) }
+        let element_bytes = if is_brain_float(tensor) { 2 } else { 1 };
+        Self { start, end, bytes: frame * (PIECE_BYTES / frame).max(1), element_bytes }
     }
 
     fn count(&self) -> u64 {
@@ -95,8 +98,7 @@ impl Pieces {
     fn begin(&self, number: u64) -> u64 {
         let at = (self.start / self.bytes).saturating_add(number).saturating_mul(self.bytes);
         let within = at.clamp(self.start, self.end) - self.start;
-        // A brain float has two bytes, which belong to one piece.
-        if within == self.end - self.start { within } else { within - within % 2 }
+        if within == self.end - self.start { within } else { within - within % self.element_bytes }
     }
 }
 
@@ -203,17 +205,17 @@ mod tests {
 
     #[test]
     fn pieces_are_whole_frames_and_cover_the_tensor_once() {
-        for (start, end, bytes) in
-            [(0, 0, 16), (5, 5, 16), (0, 16, 16), (7, 100, 16), (16, 33, 16), (3, 4, 16)]
-        {
-            let pieces = Pieces { start, end, bytes };
-            let begins: Vec<u64> = (0..=pieces.count()).map(|number| pieces.begin(number)).collect();
-            assert_eq!((begins[0], *begins.last().unwrap()), (0, end - start), "{start}-{end}");
-            assert!(begins.windows(2).all(|pair| pair[0] < pair[1]), "{begins:?}");
-            let inner = &begins[1..begins.len().max(2) - 1];
-            assert!(
-                inner.iter().all(|at| at % 2 == 0 && (start + at).next_multiple_of(16) - (start + at) < 2)
-            );
+        for (start, end) in [(0, 0), (5, 5), (0, 16), (7, 101), (16, 34), (3, 5)] {
+            for element_bytes in [1, 2] {
+                let pieces = Pieces { start, end, bytes: 16, element_bytes };
+                let begins: Vec<u64> = (0..=pieces.count()).map(|number| pieces.begin(number)).collect();
+                assert_eq!((begins[0], *begins.last().unwrap()), (0, end - start), "{start}-{end}");
+                assert!(begins.windows(2).all(|pair| pair[0] < pair[1]), "{begins:?}");
+                for at in &begins[1..begins.len().max(2) - 1] {
+                    let to_frame = (start + at).next_multiple_of(16) - (start + at);
+                    assert!(at % element_bytes == 0 && to_frame < element_bytes, "{begins:?}");
+                }
+            }
         }
     }
 

@@ -316,6 +316,8 @@ pub struct SealedMessage<R> {
     last: Zeroizing<Vec<u8>>,
     /// The frames that were last read in part, newest last.
     cache: Mutex<Vec<(u64, Zeroizing<Vec<u8>>)>>,
+    /// Rooms for ciphertext that no read uses now: new ones would cost more than AES.
+    rooms: Mutex<Vec<Vec<u8>>>,
 }
 
 impl<R: ReadAt> SealedMessage<R> {
@@ -353,7 +355,16 @@ impl<R: ReadAt> SealedMessage<R> {
         let regular = u64::from(sizes.frames) - 1;
         let place = Places { header_bytes, batching: Batching::of(frame_length.get()), regular };
         let last = read_last(&source, &cipher, &place, &sizes)?;
-        Ok(Self { source, header, cipher, place, sizes, last, cache: Mutex::default() })
+        Ok(Self {
+            source,
+            header,
+            cipher,
+            place,
+            sizes,
+            last,
+            cache: Mutex::default(),
+            rooms: Mutex::default(),
+        })
     }
 
     /// The message's header, which is authentic.
@@ -422,11 +433,10 @@ impl<R: ReadAt> SealedMessage<R> {
         let frame_bytes = self.frame_bytes();
         let frames = out.len() / frame_bytes;
         let one_after_another = |first: u64, out: &mut [u8]| {
-            let mut scratch = Vec::new();
-            for (frame, text) in (first..).zip(out.chunks_exact_mut(frame_bytes)) {
-                self.read_frame(frame, &mut scratch, text)?;
-            }
-            Ok(())
+            self.with_room(|room| {
+                let mut frames = (first..).zip(out.chunks_exact_mut(frame_bytes));
+                frames.try_for_each(|(frame, text)| self.read_frame(frame, room, text))
+            })
         };
         let threads = pipeline::workers().min(frames / (PARALLEL_FRAMES_MIN / 2));
         if frames < PARALLEL_FRAMES_MIN || threads < 2 {
@@ -447,19 +457,30 @@ impl<R: ReadAt> SealedMessage<R> {
         })
     }
 
+    /// Does some work with a room for the ciphertext of a frame.
+    fn with_room<T>(&self, work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        let rooms = || self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut room = rooms().pop().unwrap_or_default();
+        let done = work(&mut room);
+        if room.len() <= CACHED_BYTES_MAX {
+            rooms().push(room);
+        }
+        done
+    }
+
     /// Decrypts a whole frame into `text`.
-    fn read_frame(&self, frame: u64, scratch: &mut Vec<u8>, text: &mut [u8]) -> Result<(), OpenMessageError> {
+    fn read_frame(&self, frame: u64, room: &mut Vec<u8>, text: &mut [u8]) -> Result<(), OpenMessageError> {
         if frame == self.place.regular {
             text.copy_from_slice(&self.last);
             return Ok(());
         }
         // It holds ciphertext alone.
         let length = text.len() + REGULAR_OVERHEAD;
-        scratch.try_reserve_exact(length.saturating_sub(scratch.len())).map_err(|_| out_of_memory())?;
-        scratch.resize(length, 0);
-        self.source.read_exact_at(scratch, self.place.frame(frame)).map_err(read_error)?;
+        room.try_reserve_exact(length.saturating_sub(room.len())).map_err(|_| out_of_memory())?;
+        room.resize(length, 0);
+        self.source.read_exact_at(room, self.place.frame(frame)).map_err(read_error)?;
         let sequence = number(frame);
-        let bytes = FrameBytes::regular(scratch).ok_or(OpenMessageError::NoFinalFrame)?;
+        let bytes = FrameBytes::regular(room).ok_or(OpenMessageError::NoFinalFrame)?;
         if bytes.sequence != sequence {
             return Err(OpenMessageError::Sequence { expected: sequence, found: bytes.sequence });
         }
@@ -487,7 +508,7 @@ impl<R: ReadAt> SealedMessage<R> {
             return Ok(());
         }
         let mut text = zeroed(self.frame_bytes()).map_err(OpenMessageError::Read)?;
-        self.read_frame(frame, &mut Vec::new(), &mut text)?;
+        self.with_room(|room| self.read_frame(frame, room, &mut text))?;
         copy(&text);
         let mut cache = self.cached();
         let room = (CACHED_BYTES_MAX / self.frame_bytes()).clamp(1, CACHED_FRAMES_MAX);
