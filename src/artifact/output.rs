@@ -153,6 +153,18 @@ pub(super) fn exchange(one: &Path, other: &Path) -> io::Result<()> {
     Ok(rustix::fs::renameat_with(CWD, one, CWD, other, rustix::fs::RenameFlags::EXCHANGE)?)
 }
 
+/// Gives a file or directory a name that nothing has (renameat2(2)).
+#[cfg(target_os = "linux")]
+pub(super) fn rename_to_free(from: &Path, to: &Path) -> io::Result<()> {
+    Ok(rustix::fs::renameat_with(CWD, from, CWD, to, rustix::fs::RenameFlags::NOREPLACE)?)
+}
+
+/// There is no such step on this system.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn rename_to_free(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Whether it is the file system that does not know such a step.
 fn is_unsupported(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)

@@ -23,7 +23,7 @@ use super::{
     FolderError, FolderPath, MANIFEST_NAME,
     tree::{Found, Kind, Root, sync_directory, sync_file_system},
 };
-use crate::artifact::output::{exchange, keep_owner_and_mode};
+use crate::artifact::output::{exchange, keep_owner_and_mode, rename_to_free};
 
 /// What the owner needs to work in a directory.
 const OWNER: u32 = 0o700;
@@ -56,6 +56,9 @@ impl Names {
         }
     }
 }
+
+/// What the name of a folder ends in that changed while another took its place, before a number.
+const KEPT_SUFFIX: &str = ".keystead-kept";
 
 /// A folder in the making.
 pub(super) struct Staging {
@@ -130,20 +133,24 @@ impl Staging {
 
     /// Clears what an earlier process left that is of no use. Answers all files that are.
     pub(super) fn survey(&self) -> Result<HashSet<String>, FolderError> {
-        let mut usable = HashSet::new();
         if !self.resumed {
-            return Ok(usable);
+            return Ok(HashSet::new());
         }
-        for found in self.root.walk(&|_| false)? {
-            let path = self.root.path_of(found.shown());
+        let found = self.root.walk(&|_| false)?;
+        // Before anything is cleared: this may be another folder than the one that was begun.
+        let is_ours = |found: &Found| found.is_ours_alone && (is_made_anew(found) || self.names.hold(found));
+        if let Some(strange) = found.iter().find(|found| !is_ours(found)) {
+            return Err(FolderError::Strange { path: self.root.path_of(strange.shown()) });
+        }
+        let mut usable = HashSet::new();
+        for found in found.into_iter().filter(|found| found.kind == Kind::File) {
             // The manifest comes last of all, and is made anew.
             if is_made_anew(&found) {
+                let path = self.root.path_of(found.shown());
                 self.root
                     .remove_file(found.shown())
                     .map_err(|error| FolderError::unwritable(&path, error))?;
-            } else if !self.names.hold(&found) || !found.is_ours_alone {
-                return Err(FolderError::Strange { path });
-            } else if found.kind == Kind::File {
+            } else {
                 usable.extend(found.path);
             }
         }
@@ -217,23 +224,21 @@ impl Staging {
 
     /// Puts the folder in the place of `old`, which has its name, in one step, and removes that one; unless something there
     /// is not as it was `before`, or this one not as it was made. Both are looked at before the step and, since somebody
-    /// may write there until then, after it; then the step is taken back. Nothing that somebody else put into either folder
-    /// or in their places is removed.
+    /// may write there until then, after it. Nothing that somebody else put into either folder or in their places is
+    /// removed: what it lies in is kept under another name.
     ///
     /// INVARIANT: `old` is locked, or another process could take it for an unfinished folder once it has that name.
     pub(super) fn finish_instead(self, old: &Root, before: &[Found]) -> Result<PathBuf, FolderError> {
         let (unfinished, target) = (&self.unfinished, &self.target);
         let unwritable = |error| FolderError::unwritable(target, error);
-        let kept = || FolderError::Kept { path: unfinished.clone(), target: target.clone() };
-        let old_is_unchanged_at = |path: &Path| match old.is_at(path) {
-            true => old.expect_unchanged(before),
-            false => Err(FolderError::Changed { path: target.clone(), what: "changed" }),
-        };
         let keep_mode =
             || keep_owner_and_mode(&old.directory(None)?.into(), &self.root.directory(None)?.into());
         let traded = keep_mode().map_err(unwritable).and_then(|()| {
             let made = self.made()?;
-            old_is_unchanged_at(target)?;
+            if !old.is_at(target) {
+                return Err(FolderError::Changed { path: target.clone(), what: "changed" });
+            }
+            old.expect_unchanged(before)?;
             exchange(unfinished, target).map_err(unwritable)?;
             Ok(made)
         });
@@ -247,27 +252,34 @@ impl Staging {
         sync_directory(directory_of(target)).map_err(unwritable)?;
         // Now the old one has the other's name.
         let is_whole = self.root.is_at(target) && self.root.expect_unchanged(&made).is_ok();
-        match old_is_unchanged_at(unfinished) {
-            Ok(()) if is_whole => match remove_unchanged(old, unfinished, before) {
-                Ok(true) => Ok(self.target),
-                _ => Err(kept()),
-            },
-            // Somebody has removed it before us.
-            Err(_) if is_whole && unfinished.symlink_metadata().is_err() => Ok(self.target),
-            Err(error) if is_whole => {
-                exchange(unfinished, target).map_err(|_| kept())?;
-                match remove_unchanged(&self.root, unfinished, &made) {
-                    Ok(true) => Err(error),
-                    _ => Err(kept()),
-                }
+        if is_whole && (!old.is_at(unfinished) || old.holds_only(before)?) {
+            // Somebody may have been quicker.
+            match remove_unchanged(old, unfinished, before) {
+                Ok(true) => return Ok(self.target),
+                Ok(false) => {}
+                Err(error) => return Err(FolderError::unwritable(unfinished, error)),
             }
-            looked if self.root.is_at(target) => {
-                exchange(unfinished, target).map_err(|_| kept())?;
-                looked.and(Err(kept()))
-            }
-            _ => Err(kept()),
+        } else if !is_whole && self.root.is_at(target) {
+            // The old one is the better one.
+            exchange(unfinished, target).map_err(unwritable)?;
+        }
+        let path = keep_beside(unfinished, target).unwrap_or_else(|_| unfinished.clone());
+        Err(FolderError::Kept { path, target: target.clone() })
+    }
+}
+
+/// Gives what must not be removed a name under which no later process takes it for an unfinished folder.
+fn keep_beside(unfinished: &Path, target: &Path) -> io::Result<PathBuf> {
+    for number in 1..=u32::MAX {
+        let mut name = target.file_name().unwrap_or_default().to_os_string();
+        name.push(format!("{KEPT_SUFFIX}-{number}"));
+        let kept = target.with_file_name(name);
+        match rename_to_free(unfinished, &kept) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            renamed => return renamed.map(|()| kept),
         }
     }
+    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 /// Whether it is of no use to a later process: a file that is not whole, or the manifest.
@@ -374,6 +386,30 @@ mod tests {
         fs::create_dir(&unfinished).unwrap();
         assert!(matches!(staging.finish(), Err(FolderError::Changed { what: "changed", .. })));
         assert!(!target.exists());
+    }
+
+    #[test]
+    fn what_was_written_into_the_old_folder_is_kept_under_another_name() {
+        let lab = tempfile::tempdir().unwrap();
+        let (target, kept) =
+            (lab.path().join("out"), |number: u32| lab.path().join(format!("out.keystead-kept-{number}")));
+        let unfinished = unfinished_name(&target);
+        for number in 1..=2 {
+            fs::create_dir(&unfinished).unwrap();
+            assert_eq!(keep_beside(&unfinished, &target).unwrap(), kept(number));
+        }
+        fs::create_dir(&unfinished).unwrap();
+        fs::write(unfinished.join(MANIFEST_NAME), b"a manifest").unwrap();
+        fs::write(unfinished.join("other"), b"other").unwrap();
+        let staging = begin(&target, &["x"]).unwrap();
+        assert!(matches!(staging.survey(), Err(FolderError::Strange { .. })));
+        assert!(unfinished.join(MANIFEST_NAME).exists(), "nothing is cleared of what is another folder");
+        let root = Root::open(&unfinished).unwrap();
+        let found = root.walk(&|_| false).unwrap();
+        fs::remove_file(unfinished.join("other")).unwrap();
+        assert!(root.holds_only(&found).unwrap());
+        fs::write(unfinished.join("other"), b"another").unwrap();
+        assert!(!root.holds_only(&found).unwrap());
     }
 
     #[test]

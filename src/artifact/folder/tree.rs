@@ -229,6 +229,14 @@ impl Root {
         }
     }
 
+    /// Whether nothing lies in the tree that was not there `before`, as it was then. Something may be missing.
+    pub(super) fn holds_only(&self, before: &[Found]) -> Result<bool, FolderError> {
+        let before: HashMap<&str, &Found> = before.iter().map(|found| (found.shown(), found)).collect();
+        let was_there =
+            |now: &Found| before.get(now.shown()).is_some_and(|found| found.is_as(now.kind, now.state));
+        Ok(self.walk(&|_| false)?.iter().all(was_there))
+    }
+
     /// Gives the owner back what work in the directories needs, where they are ours: modes that were kept may take it away.
     pub(super) fn open_up(&self, found: &[Found]) {
         let open = |directory: OwnedFd| {
