@@ -27,7 +27,7 @@ use crate::{
 const PASSPHRASE_BYTES_MAX: usize = 1024;
 
 /// How long a command waits for another one that has the keystore open: most have it for an instant.
-const TURN_PATIENCE: Duration = Duration::from_secs(3);
+const TURN_PATIENCE: Duration = Duration::from_secs(5);
 const TURN_LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Flags that every command takes.

@@ -24,9 +24,10 @@ use crate::{
     secret::SecretKey,
 };
 
-/// How long a keystore is kept after the last question, at the least. It is kept as long as opening it took when that is
-/// longer, so that opening it again and again never costs more than all else.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// How long a keystore is kept after the last question: as long as opening it took, so that opening it again and again
+/// never costs more than all else; within these bounds, for others wait.
+const PATIENCE_MIN: Duration = Duration::from_millis(50);
+const PATIENCE_MAX: Duration = Duration::from_millis(500);
 /// How often it is looked whether a question has been answered.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
@@ -144,7 +145,8 @@ impl<'flags> Lease<'flags> {
     fn let_go_when_idle(&self) {
         let mut held = self.held();
         while !held.ended {
-            let left = held.opening_took.max(PATIENCE).saturating_sub(held.last_asked.elapsed());
+            let left =
+                held.opening_took.clamp(PATIENCE_MIN, PATIENCE_MAX).saturating_sub(held.last_asked.elapsed());
             held = match &held.session {
                 None => self.changed.wait(held).unwrap_or_else(PoisonError::into_inner),
                 // INVARIANT: nobody comes by the session but under this lock, so that nobody else uses the last one.
