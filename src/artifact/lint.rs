@@ -23,6 +23,8 @@ const REGULAR_OVERHEAD_BYTES: u64 = 32;
 /// What stands in the final frame before its ciphertext, and behind it.
 const FINAL_HEAD_BYTES: u64 = 24;
 const TAG_BYTES: u64 = 16;
+/// Sequence number and IV.
+const REGULAR_HEAD_BYTES: usize = 16;
 const IV_BYTES: u64 = 12;
 /// How much of two files is compared at once.
 const COMPARED_BYTES: usize = 1024 * 1024;
@@ -352,12 +354,12 @@ fn final_frame(
     let step = u64::from(frame_length.get()) + REGULAR_OVERHEAD_BYTES;
     let mut at = header_bytes;
     for sequence in 1..=END_MARK {
-        let (mut mark, mut nonce) = ([0; 4], [0; 12]);
-        if !is_there(file.read_exact_at(&mut mark, at))? || !is_there(file.read_exact_at(&mut nonce, at + 4))?
-        {
+        let mut start = [0; REGULAR_HEAD_BYTES];
+        if !is_there(file.read_exact_at(&mut start, at))? {
             return Ok(None);
         }
-        match u32::from_be_bytes(mark) {
+        let [m0, m1, m2, m3, nonce @ ..] = start;
+        match u32::from_be_bytes([m0, m1, m2, m3]) {
             END_MARK => {
                 // Sequence number, nonce, length.
                 let mut head = [0; FINAL_HEAD_BYTES as usize - 4];

@@ -5,10 +5,7 @@ use std::{fs::File, io, path::PathBuf};
 use clap::Args;
 
 use super::{error::CommandError, exit::Exit, global::Global, output, stream::is_stream};
-use crate::{
-    artifact::lint::{Lint, LintFinding},
-    envelope::{MessageInfo, inspect},
-};
+use crate::envelope::{HeaderError, MessageInfo, inspect};
 
 /// Show what an encrypted file says of itself
 ///
@@ -24,54 +21,48 @@ pub(super) struct Inspect {
 
 impl Inspect {
     pub(super) fn run(&self, global: &Global) -> Result<(), CommandError> {
-        let mut info = self.read()?;
-        let findings = self.dangerous_findings();
-        if !findings.is_empty() {
-            // What the size of a message would tell, it does not of one that is not whole.
-            info.body = None;
-        }
+        let (info, is_whole) = self.read()?;
         if global.json {
             output::json(&info)?;
         } else {
             show(&info)?;
         }
-        for finding in findings {
-            output::warn(&finding.to_string());
+        if !is_whole {
+            output::warn(
+                "there is no final frame where a message of this size has it; see `keystead lint FILE`",
+            );
         }
         Ok(())
     }
 
-    /// What is wrong with a file beyond its header, as far as that shows without a key.
-    fn dangerous_findings(&self) -> Vec<LintFinding> {
-        let mut lint = Lint::default();
-        // A stream, or a file that is gone by now, has nothing more to tell.
-        let is_file = !is_stream(&self.path) && self.path.is_file();
-        if !is_file || lint.look(&self.path).is_err() {
-            return Vec::new();
-        }
-        lint.findings.into_iter().filter(|finding| finding.kind.is_dangerous()).collect()
-    }
-
-    fn read(&self) -> Result<MessageInfo, CommandError> {
+    /// What it says, and whether its end is where its size says; of a stream that is not known.
+    fn read(&self) -> Result<(MessageInfo, bool), CommandError> {
         let unreadable = |error: io::Error| {
             CommandError::new(Exit::Failed, format!("`{}` cannot be read: {error}", self.path.display()))
         };
-        let info = if is_stream(&self.path) {
-            inspect(io::stdin().lock(), None)
-        } else {
-            let file = File::open(&self.path).map_err(unreadable)?;
-            let metadata = file.metadata().map_err(unreadable)?;
-            if metadata.is_dir() {
-                let message = format!("`{}` is a directory, not a file", self.path.display());
-                return Err(CommandError::usage(message)
-                    .hint("of an encrypted folder see `keystead list PATH` and `keystead verify PATH`"));
-            }
-            // A pipe has no length.
-            inspect(file, metadata.is_file().then_some(metadata.len()))
-        };
-        info.map_err(|error| {
+        let damaged = |error: HeaderError| {
             CommandError::new(error.class().into(), format!("`{}`: {error}", self.path.display()))
-        })
+        };
+        if is_stream(&self.path) {
+            return Ok((inspect(io::stdin().lock(), None).map_err(damaged)?, true));
+        }
+        let file = File::open(&self.path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
+        if metadata.is_dir() {
+            let message = format!("`{}` is a directory, not a file", self.path.display());
+            return Err(CommandError::usage(message)
+                .hint("of an encrypted folder see `keystead list PATH` and `keystead verify PATH`"));
+        }
+        if !metadata.is_file() {
+            // A pipe has no length.
+            return Ok((inspect(file, None).map_err(damaged)?, true));
+        }
+        let mut info = inspect(&file, Some(metadata.len())).map_err(damaged)?;
+        let is_whole = info.has_final_frame(&file).map_err(unreadable)?;
+        if !is_whole {
+            info.body = None;
+        }
+        Ok((info, is_whole))
     }
 }
 

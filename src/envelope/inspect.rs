@@ -3,12 +3,16 @@
 //! Nothing here is authenticated: whoever can write the file can make it say anything. Only [`open`](super::open) tells
 //! what is true.
 
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read};
 
 use serde::Serialize;
 
 use super::{
-    BodySizes, Content, HeaderError, MessageId, SuiteId, header::UnverifiedHeader, keyring::printable,
+    BodySizes, Content, HeaderError, MessageId, ReadAt, SuiteId,
+    batch::REGULAR_OVERHEAD,
+    frame::{END_MARK, FINAL_HEAD_BYTES},
+    header::UnverifiedHeader,
+    keyring::printable,
 };
 use crate::model::EncryptionContext;
 
@@ -47,6 +51,30 @@ pub struct Recipient {
     pub key: String,
     /// The length of the encrypted data key.
     pub ciphertext_bytes: usize,
+}
+
+impl MessageInfo {
+    /// Whether a final frame stands where a message of this size has it; if not, [`body`](Self::body) is not to be believed:
+    /// the message was cut short, or something was added. Of unframed and signed messages, whose size tells nothing, it is
+    /// true.
+    ///
+    /// # Errors
+    ///
+    /// When `message` cannot be read.
+    pub fn has_final_frame(&self, message: &impl ReadAt) -> io::Result<bool> {
+        let Some(frame_bytes) = self.frame_bytes.filter(|_| !self.suite.signs()) else { return Ok(true) };
+        let Some(body) = &self.body else { return Ok(false) };
+        let regular = u64::from(body.frames) - 1;
+        let at = self.header_bytes + regular * (u64::from(frame_bytes) + REGULAR_OVERHEAD as u64);
+        let mut head = [0; FINAL_HEAD_BYTES];
+        match message.read_exact_at(&mut head, at) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+            read => read?,
+        }
+        let word = |at: usize| head.get(at..).and_then(|rest| rest.first_chunk()).copied();
+        let expected = [END_MARK, body.frames, body.final_frame_bytes].map(|word| Some(word.to_be_bytes()));
+        Ok([word(0), word(4), word(FINAL_HEAD_BYTES - 4)] == expected)
+    }
 }
 
 /// Reads the header of a message; with the size of the whole message, tells the sizes of its body too. Needs no key, and
@@ -130,6 +158,19 @@ mod tests {
                 "body": {"plaintext_bytes": 20, "frames": 3, "final_frame_bytes": 4},
             })
         );
+    }
+
+    #[test]
+    fn the_final_frame_is_looked_for_where_the_size_says() {
+        let message = message();
+        let is_whole =
+            |bytes: &[u8]| inspect(bytes, Some(bytes.len() as u64)).unwrap().has_final_frame(&bytes).unwrap();
+        assert!(is_whole(&message));
+        for cut in 1..70 {
+            assert!(!is_whole(&message[..message.len() - cut]), "{cut}");
+            assert!(!is_whole(&[message.as_slice(), &vec![7; cut]].concat()), "{cut}");
+        }
+        assert!(!is_whole(&[message.as_slice(), &message].concat()));
     }
 
     #[test]

@@ -137,8 +137,9 @@ impl Moving<'_> {
     /// messages that the manifest names is somebody's, and an error.
     fn clear(&self) -> Result<(), FolderError> {
         let root = self.staging.root();
+        let left = self.staging.survey()?;
         root.open_up(&root.walk(&|_| false)?);
-        for path in self.staging.survey()? {
+        for path in left {
             let unwritable = |error| FolderError::unwritable(&root.path_of(&path), error);
             if !root.open_file_at(&path).and_then(|file| is_message(&file)).map_err(unwritable)? {
                 return Err(FolderError::Strange { path: root.path_of(&path) });

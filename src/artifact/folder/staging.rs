@@ -25,17 +25,14 @@ use super::{
 };
 use crate::artifact::output::{exchange, keep_owner_and_mode, rename_to_free};
 
-/// What the owner needs to work in a directory.
-const OWNER: u32 = 0o700;
-
 /// What an unfinished folder's name ends in.
 pub const UNFINISHED_SUFFIX: &str = ".keystead-unfinished";
 
 /// What a folder in the making is to hold: paths from its top.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Names {
-    pub(super) files: HashSet<String>,
-    pub(super) directories: HashSet<String>,
+    files: HashSet<String>,
+    directories: HashSet<String>,
 }
 
 impl Names {
@@ -114,7 +111,7 @@ impl Staging {
         // Whoever owns the directory can read and change all that comes into it.
         expect_ours(held.uid(), &unfinished)?;
         // What an earlier process began for something less secret is closed to others before anything comes into it.
-        let narrowed = Mode::from_raw_mode(held.mode() & mode | OWNER);
+        let narrowed = Mode::from_raw_mode(held.mode() & mode) | Mode::RWXU;
         rustix::fs::fchmod(root.as_fd(), narrowed)
             .map_err(|error| FolderError::unwritable(&unfinished, error.into()))?;
         // Whoever had the lock may have finished meanwhile: then what we hold is not what has the name now.
@@ -428,8 +425,14 @@ mod tests {
         let left: Vec<String> =
             root.walk(&|_| false).unwrap().iter().map(|found| found.shown().into()).collect();
         assert_eq!(left, ["b", "d", "d/new"]);
-        let found = root.walk(&|_| false).unwrap();
-        assert!(remove_unchanged(&root, &folder, &found).unwrap());
+        // What somebody else removes first is no error.
+        fs::create_dir(folder.join("gone")).unwrap();
+        fs::write(folder.join("gone/x"), b"x").unwrap();
+        let with_gone = root.walk(&|_| false).unwrap();
+        fs::remove_dir_all(folder.join("gone")).unwrap();
+        fs::remove_file(folder.join("b")).unwrap();
+        assert!(root.holds_only(&with_gone).unwrap());
+        assert!(remove_unchanged(&root, &folder, &with_gone).unwrap());
         assert!(!folder.exists());
         fs::create_dir(&folder).unwrap();
         assert!(!remove_unchanged(&root, &folder, &found).unwrap(), "another folder has the name");

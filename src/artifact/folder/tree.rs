@@ -260,7 +260,12 @@ impl Root {
         for found in found.iter().rev() {
             let Ok(path) = &found.path else { continue };
             let (directory, name) = split(path)?;
-            let directory = self.directory(directory.as_ref())?;
+            let directory = match self.directory(directory.as_ref()) {
+                Ok(directory) => directory,
+                // Somebody was quicker, with all that lay in it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
             let looked = look(&directory, &CString::new(name)?)?;
             let flags = match looked.kind {
                 Kind::Directory => AtFlags::REMOVEDIR,
@@ -268,7 +273,7 @@ impl Root {
                 _ => continue,
             };
             match rustix::fs::unlinkat(&directory, name, flags) {
-                Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST) => {}
+                Ok(()) | Err(Errno::NOTEMPTY | Errno::EXIST | Errno::NOENT) => {}
                 Err(error) => return Err(error.into()),
             }
         }
