@@ -68,7 +68,9 @@ pub fn save_npy(tensor: &SealedTensor<'_>, target: &Path, replace: bool) -> Resu
         }
         Ok::<_, ArtifactError>(read as u64)
     };
-    at_positions(pieces.count(), &|| Zeroizing::new(Vec::new()), &work, &mut |_| ())?;
+    // Room that never grows: growing would leave plaintext behind.
+    let room = usize::try_from(pieces.bytes.min(tensor.bytes()) + pieces.element_bytes).unwrap_or_default();
+    at_positions(pieces.count(), &|| Zeroizing::new(Vec::with_capacity(room)), &work, &mut |_| ())?;
     output.commit()
 }
 
