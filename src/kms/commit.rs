@@ -5,6 +5,9 @@
 //! transaction, and only then answers. So nothing is answered before its record is durable, a mutation's record comes
 //! before its state, and under load one fsync serves many calls.
 //!
+//! Where calls come many at a time, the writer waits a moment before it takes what has queued up, so that one fsync serves more
+//! of them (PostgreSQL's `commit_delay` and `commit_siblings` do the same). A call that comes alone is written at once.
+//!
 //! After any failure the writer latches: nothing is answered any more until the keystore is opened anew. What was
 //! decided on top of a change that did not become durable must not be believed.
 
@@ -12,6 +15,7 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
+    time::Duration,
 };
 
 use super::CallError;
@@ -20,6 +24,15 @@ use crate::{
     storage::{Batch, Storage},
     world::{Change, Row, RowChange, RowId, World},
 };
+
+/// How many calls must have shared a batch for the next batch to wait for company.
+const SIBLINGS_MIN: usize = 4;
+/// How long it waits then, as long as more come: less than an fsync takes.
+const GATHERING: Duration = Duration::from_micros(150);
+/// How often it waits at most.
+const GATHERINGS_MAX: usize = 3;
+/// With so many calls a batch is worth its fsync: the other callers' are decided meanwhile.
+const GATHERED_ENOUGH: usize = 16;
 
 /// A record as it will stand in the log. Whoever decides the call writes it down, so that the one writer need not.
 #[derive(Debug)]
@@ -183,9 +196,24 @@ impl Shared {
         self.head.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Lets the head go for as long as it pays to wait for company.
+    fn gather<'h>(&self, mut head: MutexGuard<'h, Head>) -> MutexGuard<'h, Head> {
+        for _ in 0..GATHERINGS_MAX {
+            let before = head.queue.len();
+            let waited = self.filled.wait_timeout_while(head, GATHERING, |head| !head.closing);
+            head = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(head, _)| head);
+            let gathered = head.queue.len();
+            if head.closing || gathered == before || gathered >= GATHERED_ENOUGH {
+                break;
+            }
+        }
+        head
+    }
+
     fn run(&self, mut sinks: Sinks) -> Sinks {
         let _last_act = Latch(self);
         let mut state_is_behind = false;
+        let mut last_shared_by = 0;
         loop {
             let mut head = self.lock();
             while head.queue.is_empty() && !head.closing {
@@ -193,6 +221,9 @@ impl Shared {
                 head = self.filled.wait(head).unwrap_or_else(PoisonError::into_inner);
             }
             head.idle = false;
+            if last_shared_by >= SIBLINGS_MIN {
+                head = self.gather(head);
+            }
             if head.queue.is_empty() {
                 let healthy = head.check().is_ok();
                 drop(head);
@@ -202,6 +233,7 @@ impl Shared {
                 return sinks;
             }
             let mut queue = std::mem::take(&mut head.queue);
+            last_shared_by = queue.len();
             let outcome = head.check();
             drop(head);
 
