@@ -56,7 +56,7 @@ fn replay(records: &[Record], key: &KeyArn) -> (usize, usize) {
     let (mut enabled, mut denied) = (true, false);
     let (mut uses, mut successes) = (0, 0);
     for (number, record) in records.iter().enumerate() {
-        match record.event_name.as_str() {
+        match &*record.event_name {
             "DisableKey" if record.succeeded() => enabled = false,
             "EnableKey" if record.succeeded() => enabled = true,
             "PutKeyPolicy" if record.succeeded() => {
@@ -358,7 +358,7 @@ fn a_customer_who_names_a_service_owned_key_is_refused_and_recorded() {
     assert_eq!(refused.code(), ErrorCode::AccessDenied);
     assert_eq!(lab.keystore().audit_verify().unwrap().records, before + 1);
     let record = lab.keystore().audit_tail(&lab.admin(), 1).unwrap().pop().unwrap();
-    assert_eq!((record.event_name.as_str(), record.succeeded()), ("DescribeKey", false));
+    assert_eq!((&*record.event_name, record.succeeded()), ("DescribeKey", false));
 }
 
 #[test]

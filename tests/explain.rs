@@ -227,7 +227,7 @@ fn a_service_names_the_decision_on_the_call_that_it_made() {
     assert_eq!(fact(&record, "decisionId"), error.decision().map(|id| json!(id)));
     let found = lab.keystore().decision(&record.event_id).unwrap();
     let pair = found.explanation.unwrap().trace.pairs.pop().unwrap();
-    assert_eq!((pair.action.as_str(), found.record.event_name.as_str()), ("kms:Decrypt", "GetObject"));
+    assert_eq!((pair.action.as_str(), &*found.record.event_name), ("kms:Decrypt", "GetObject"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use base64::{Engine, display::Base64Display, engine::general_purpose::STANDARD};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -12,8 +12,10 @@ use crate::api::error::WireError;
 
 /// How deep a request's JSON may nest.
 pub const DEPTH_MAX: usize = 32;
-/// Room for an answer, so that one with a secret in it is written in one place and not moved.
+/// Room for an answer of which no more is known.
 const ANSWER_BYTES: usize = 16 * 1024;
+/// Room for all of an answer but its blobs: names, and two ARNs of keys.
+const BESIDE_BLOBS_BYTES: usize = 1024;
 
 /// A request's members. They are wiped when it is done with: some are secret.
 pub(in crate::api) struct Input(Map<String, Value>);
@@ -90,7 +92,20 @@ pub(in crate::api) fn is_too_deep(body: &[u8]) -> bool {
 
 /// Writes an answer. Its memory is wiped when the last who holds it lets go.
 pub(in crate::api) fn written(answer: &impl Serialize) -> Result<Bytes, WireError> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(ANSWER_BYTES));
+    written_into(ANSWER_BYTES, answer)
+}
+
+/// Writes an answer that has blobs of so many bytes together. It is written in one place and not moved: some are secret.
+pub(in crate::api) fn written_with_blobs(
+    blob_bytes: usize,
+    answer: &impl Serialize,
+) -> Result<Bytes, WireError> {
+    // Three bytes are four characters, and each blob may fill up to four.
+    written_into(BESIDE_BLOBS_BYTES + blob_bytes / 3 * 4, answer)
+}
+
+fn written_into(room: usize, answer: &impl Serialize) -> Result<Bytes, WireError> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
     match serde_json::to_writer(&mut *bytes, answer) {
         Ok(()) => Ok(Bytes::from_owner(Wiped(bytes))),
         Err(_) => Err(WireError::new("KMSInternalException", "").with_status(500)),
@@ -105,13 +120,13 @@ impl AsRef<[u8]> for Wiped {
     }
 }
 
-/// Bytes as a blob's text, written straight to where the answer goes.
+/// Bytes as a blob's text.
 #[derive(Clone, Copy)]
 pub(in crate::api) struct Blob<'a>(pub(in crate::api) &'a [u8]);
 
 impl Serialize for Blob<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&Base64Display::new(self.0, &STANDARD))
+        serializer.serialize_str(&Zeroizing::new(STANDARD.encode(self.0)))
     }
 }
 

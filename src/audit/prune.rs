@@ -84,7 +84,7 @@ impl Prune {
             return None;
         }
         let record = Record::from_bytes(bytes).ok()?;
-        let known_by = (record.event_source.as_str(), record.event_name.as_str());
+        let known_by = (&*record.event_source, &*record.event_name);
         if known_by != (EVENT_SOURCE, EVENT_NAME) || !record.succeeded() {
             return None;
         }

@@ -128,7 +128,7 @@ impl Filter {
 pub(super) fn terms_of(record: &Record) -> Vec<(Attribute, Cow<'_, str>)> {
     let mut terms: Vec<(Attribute, Cow<'_, str>)> = vec![
         (Attribute::EventId, record.event_id.as_str().into()),
-        (Attribute::EventName, record.event_name.as_str().into()),
+        (Attribute::EventName, (&*record.event_name).into()),
     ];
     let mut add = |attribute, term: Cow<'_, str>| {
         let known = terms.iter().any(|(other, text)| *other == attribute && *text == term);
@@ -137,7 +137,7 @@ pub(super) fn terms_of(record: &Record) -> Vec<(Attribute, Cow<'_, str>)> {
         }
     };
     if record.event_source != "kms.amazonaws.com" {
-        add(Attribute::EventSource, record.event_source.as_str().into());
+        add(Attribute::EventSource, (&*record.event_source).into());
     }
     if !record.read_only {
         add(Attribute::ReadOnly, "false".into());
@@ -147,7 +147,7 @@ pub(super) fn terms_of(record: &Record) -> Vec<(Attribute, Cow<'_, str>)> {
     }
     for resource in &record.resources {
         if resource.resource_type != "AWS::KMS::Key" {
-            add(Attribute::ResourceType, resource.resource_type.as_str().into());
+            add(Attribute::ResourceType, (&*resource.resource_type).into());
         }
         add(Attribute::ResourceName, resource_term(&resource.arn).into());
     }
@@ -284,7 +284,7 @@ fn ciphertexts(record: &Record) -> impl Iterator<Item = &str> {
 pub(super) fn used_keys(record: &Record) -> impl Iterator<Item = &str> {
     let counts = record.succeeded()
         && record.event_source == "kms.amazonaws.com"
-        && CRYPTOGRAPHIC_OPERATIONS.contains(&record.event_name.as_str());
+        && CRYPTOGRAPHIC_OPERATIONS.contains(&&*record.event_name);
     let keys = record.resources.iter().filter(|one| one.resource_type == "AWS::KMS::Key");
     keys.filter(move |_| counts).map(|one| one.arn.as_str())
 }

@@ -7,7 +7,7 @@
 //! INVARIANT: no plaintext, ciphertext or key bytes go into a record, wrapped or not: the log is kept for ever, and
 //! deleting key material must be able to erase it. The encryption context does, in clear, as at AWS.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -17,21 +17,24 @@ use crate::model::{AccountId, ErrorCode, KeyArn, ParseError, PrincipalArn, Regio
 /// The version of CloudTrail's record that [`Record`] is.
 pub const EVENT_VERSION: &str = "1.11";
 
+/// Room for the canonical bytes of most records: they are written in one place and not moved.
+const USUAL_BYTES: usize = 2048;
+
 /// What one call, or one act of the service itself, leaves behind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
     /// [`EVENT_VERSION`].
-    pub event_version: String,
+    pub event_version: Cow<'static, str>,
     /// Who called.
     pub user_identity: UserIdentity,
     /// When, by the keystore's clock; CloudTrail writes whole seconds.
     #[serde(with = "rfc3339")]
     pub event_time: Timestamp,
     /// The service called, such as `kms.amazonaws.com`.
-    pub event_source: String,
+    pub event_source: Cow<'static, str>,
     /// The operation, such as `Decrypt`.
-    pub event_name: String,
+    pub event_name: Cow<'static, str>,
     /// The Region called.
     pub aws_region: Region,
     /// Where the call came from: an address, or a service's name when it called on somebody's behalf.
@@ -79,7 +82,7 @@ pub struct Record {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service_event_details: Option<Map<String, Value>>,
     /// `Management`, or `Data` for S3's objects.
-    pub event_category: String,
+    pub event_category: Cow<'static, str>,
     /// How the connection was protected, when it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_details: Option<TlsDetails>,
@@ -89,8 +92,9 @@ impl Record {
     /// The canonical bytes: compact JSON in field order.
     #[must_use]
     pub fn to_canonical_bytes(&self) -> Vec<u8> {
-        match serde_json::to_vec(self) {
-            Ok(bytes) => bytes,
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        match serde_json::to_writer(&mut bytes, self) {
+            Ok(()) => bytes,
             Err(_) => unreachable!("a record has text keys only, and writing to memory does not fail"),
         }
     }
@@ -276,7 +280,7 @@ pub struct ResourceEntry {
     pub account_id: AccountId,
     /// The resource's type, such as `AWS::KMS::Key`.
     #[serde(rename = "type")]
-    pub resource_type: String,
+    pub resource_type: Cow<'static, str>,
     /// The resource's ARN.
     #[serde(rename = "ARN")]
     pub arn: String,
@@ -289,7 +293,7 @@ impl ResourceEntry {
         Self {
             account_id: arn.account().clone(),
             resource_type: "AWS::KMS::Key".into(),
-            arn: arn.to_string(),
+            arn: arn.as_str().into(),
         }
     }
 }

@@ -18,6 +18,8 @@ pub mod signature;
 mod stack;
 pub mod totp;
 
+pub(crate) use stack::wiped;
+
 /// A ciphertext did not open: its key, its associated data or its bytes are not those it was sealed with. Which of
 /// the three is deliberately not said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

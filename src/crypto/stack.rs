@@ -4,16 +4,36 @@
 //! where it was: a key schedule, the last block of a key derivation. So each function here that handles a key runs in
 //! frames of its own, and the stack below is overwritten when it is done.
 
+use std::cell::Cell;
+
 use zeroize::optimization_barrier;
 
 /// More than the deepest of these calls uses, in 8-byte words: 16 KiB.
 const WORDS: usize = 2048;
 
-/// Runs `work` and overwrites the stack that it used.
-pub(super) fn wiped<T>(work: impl FnOnce() -> T) -> T {
-    let done = in_frames_of_its_own(work);
-    wipe();
-    done
+thread_local! {
+    /// Whether this thread is inside a call of [`wiped`].
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `work` and overwrites the stack that it used. Within another such call that is left to the outer one, so that
+/// several steps with keys cost one overwriting.
+pub(crate) fn wiped<T>(work: impl FnOnce() -> T) -> T {
+    if INSIDE.replace(true) {
+        return work();
+    }
+    let _when_done = Wipe;
+    in_frames_of_its_own(work)
+}
+
+/// Overwrites the stack when it is dropped, also when the work panics.
+struct Wipe;
+
+impl Drop for Wipe {
+    fn drop(&mut self) {
+        INSIDE.set(false);
+        wipe();
+    }
 }
 
 #[inline(never)]

@@ -4,7 +4,7 @@
 
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::model::{ParseError, text_identifier};
 
@@ -40,8 +40,8 @@ impl UniqueIdKind {
 }
 
 /// The unique id of a user, role, group or managed policy.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct UniqueId(String);
 
 text_identifier!(UniqueId);
@@ -63,8 +63,8 @@ impl FromStr for UniqueId {
 }
 
 /// The id of an access key: `AKIA…` for one that lasts, `ASIA…` for one of a session.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct AccessKeyId(String);
 
 text_identifier!(AccessKeyId);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Permissions, PolicyArn, Role, UniqueId, User};
-use crate::model::{AccountId, PrincipalArn, Tags, Timestamp};
+use crate::model::{AccountId, PrincipalArn, PrincipalKind, Tags, Timestamp};
 
 /// A user or a role.
 #[derive(Debug, Clone)]
@@ -47,6 +47,18 @@ impl Identity {
             Self::User(user) => user.arn(),
             Self::Role(role) => role.arn(),
         }
+    }
+
+    /// Whether this is its ARN.
+    #[must_use]
+    pub fn has_arn(&self, arn: &PrincipalArn) -> bool {
+        let (kind, path) = match self {
+            Self::User(user) => (PrincipalKind::User, &user.path),
+            Self::Role(role) => (PrincipalKind::Role, &role.path),
+        };
+        let path = path.as_str();
+        let path_and_name = arn.path_and_name().strip_prefix(path.strip_prefix('/').unwrap_or(path));
+        arn.kind() == kind && arn.account() == self.account() && path_and_name == Some(self.name())
     }
 
     /// Its unique id.

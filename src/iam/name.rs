@@ -6,7 +6,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::model::{ParseError, text_identifier};
 
@@ -22,8 +22,8 @@ const DEVICE_NAME_CHARS_MAX: usize = 226;
 macro_rules! name {
     ($(#[$meta:meta])* $name:ident, $chars_max:expr, $what:literal) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+        #[serde(try_from = "String")]
         pub struct $name(String);
 
         text_identifier!($name);
@@ -78,8 +78,8 @@ fn is_name_byte(byte: u8) -> bool {
 }
 
 /// A path: `/`, or parts between slashes such as `/team/research/`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct IamPath(String);
 
 text_identifier!(IamPath);

@@ -18,8 +18,8 @@ const URL_CHARS_MAX: usize = 255;
 const JWKS_BYTES_MAX: usize = 65_536;
 
 /// The address of a provider: `https://HOST/PATH`, without a query, a fragment or a port.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct OidcUrl(String);
 
 text_identifier!(OidcUrl);
@@ -57,8 +57,8 @@ impl FromStr for OidcUrl {
 }
 
 /// A client id (audience) that a provider's tokens may be for: 1–255 characters.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct ClientId(String);
 
 text_identifier!(ClientId);
@@ -144,8 +144,8 @@ impl From<OidcProviderArn> for String {
 }
 
 /// A provider's public keys: a JSON Web Key Set (RFC 7517, section 5), kept as its text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Jwks(String);
 
 text_identifier!(Jwks);

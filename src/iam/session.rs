@@ -20,8 +20,8 @@ pub const SESSION_POLICY_ARNS_MAX: usize = 10;
 macro_rules! sized_text {
     ($(#[$meta:meta])* $name:ident, $min:literal..=$max:literal, $more:literal, $what:literal) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+        #[serde(try_from = "String")]
         pub struct $name(String);
 
         text_identifier!($name);

@@ -385,6 +385,16 @@ impl Keystore {
         Ok(self.door.world()?.settings().clone())
     }
 
+    /// The Region that it stands for.
+    ///
+    /// # Errors
+    ///
+    /// When the keystore cannot write any more.
+    #[cfg(feature = "server")]
+    pub(crate) fn region(&self) -> Result<Region, CallError> {
+        Ok(self.door.world()?.settings().region.clone())
+    }
+
     /// The world as it is now. Nothing in it is secret.
     ///
     /// # Errors
@@ -513,7 +523,7 @@ impl Place {
 
 impl Identity {
     fn generate(root: &RootKey, random: &mut dyn Random) -> Result<(Self, SigningKey), KeystoreError> {
-        let id = uuid::Builder::from_random_bytes(random.array()?).into_uuid().to_string();
+        let id = random.uuid()?;
         let seed: SecretKey = random.secret()?;
         let signing_key = SigningKey::from_seed(&seed);
         let identity = Self { id, log_public_key: signing_key.public_key(), log_key: Vec::new() };

@@ -149,7 +149,7 @@ impl Since {
     }
 
     fn take(&mut self, number: u64, record: Record) {
-        let event = (record.event_source.as_str(), record.event_name.as_str());
+        let event = (&*record.event_source, &*record.event_name);
         if event == (EVENT_SOURCE, ROLLBACK_EVENT_NAME) {
             // It is a change too: the one that undoes those before it.
             self.recovered = true;
@@ -163,7 +163,7 @@ impl Since {
             self.unapplied.push(GivenUp {
                 number,
                 time: record.event_time,
-                event_name: record.event_name,
+                event_name: record.event_name.into_owned(),
                 resources: record.resources,
                 event_id: record.event_id,
             });
@@ -206,11 +206,11 @@ fn time(world: &World) -> Timestamp {
 
 fn new_id() -> Result<String, KeystoreError> {
     let random: &mut dyn Random = &mut SystemRandom;
-    Ok(uuid::Builder::from_random_bytes(random.array()?).into_uuid().to_string())
+    Ok(random.uuid()?)
 }
 
 /// A record of this name as the service itself writes them.
-fn record(world: &World, name: &str, user_identity: UserIdentity) -> Result<Record, KeystoreError> {
+fn record(world: &World, name: &'static str, user_identity: UserIdentity) -> Result<Record, KeystoreError> {
     let settings = world.settings();
     Ok(Record {
         event_version: EVENT_VERSION.into(),

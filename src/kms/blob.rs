@@ -111,7 +111,7 @@ impl CiphertextBlob {
     }
 
     fn header(&self) -> Vec<u8> {
-        let arn = self.key.to_string();
+        let arn = self.key.as_str();
         let length = u8::try_from(arn.len()).unwrap_or(u8::MAX);
         [MAGIC.as_slice(), &[length], arn.as_bytes(), self.material.as_bytes()].concat()
     }

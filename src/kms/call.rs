@@ -1,6 +1,9 @@
 //! One call under way: what an operation may look at and what it must ask.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{
+    cell::{LazyCell, RefCell},
+    sync::Arc,
+};
 
 use super::{
     CallError, Caller, CreateGrant, OperationRow, States, Subject,
@@ -22,7 +25,7 @@ use crate::{
     },
     policy::{
         Action, Authorized, ConditionContext, Decision, GrantFacts, GrantOperation, NamedPolicy, Policy,
-        PrincipalFacts, Request, Resource, decide, keeps_control,
+        PrincipalFacts, Request, RequestContext, Resource, decide, keeps_control,
     },
     secret::SecretBytes,
     world::{DigestKey, Key, World},
@@ -348,13 +351,16 @@ impl Call<'_> {
     /// Decides whether the caller may do `action` to a key: for a call and for a question about one alike.
     pub(super) fn judge_key(&self, action: &str, named: &NamedKey, conditions: &KeyConditions<'_>) -> Judged {
         let key = &named.key;
-        let mut context = conditions::global(self);
-        conditions::of_key(&mut context, self, named, conditions);
+        let context = LazyCell::new(|| {
+            let mut context = conditions::global(self);
+            conditions::of_key(&mut context, self, named, conditions);
+            context
+        });
         let mut resource = Resource::key(&key.arn);
         if key.tier == Tier::AwsManaged {
             resource = resource.aws_managed();
         }
-        self.judge(action, &resource, &context, RuledBy::Key(key, conditions))
+        self.judge(action, &resource, RequestContext::when_asked(&context), RuledBy::Key(key, conditions))
     }
 
     /// Asks whether the caller's identity policies allow `A` on no resource in particular: `*`.
@@ -376,7 +382,7 @@ impl Call<'_> {
     pub(super) fn judge_any(&self, action: &str, fill: impl FnOnce(&mut ConditionContext)) -> Judged {
         let mut context = conditions::global(self);
         fill(&mut context);
-        self.judge(action, &Resource::none(), &context, RuledBy::Nothing)
+        self.judge(action, &Resource::none(), (&context).into(), RuledBy::Nothing)
     }
 
     /// Asks whether the caller may do `A` to something that is not a key: an alias, a bucket, an object.
@@ -410,7 +416,7 @@ impl Call<'_> {
         let mut context = conditions::global(self);
         conditions::of_owner(&mut context, self, &owner);
         fill(&mut context);
-        self.judge(action, &Resource::of_arn(arn, Some(owner)), &context, RuledBy::Nothing)
+        self.judge(action, &Resource::of_arn(arn, Some(owner)), (&context).into(), RuledBy::Nothing)
     }
 
     /// Asks whether the caller may do `A`, which is a way to assume this role: the trust policy is the resource's. When it
@@ -455,7 +461,7 @@ impl Call<'_> {
         context.resource_tags(&resource, role.tags.iter());
         fill(&mut context);
         let facts = subject.unwrap_or_else(|| self.authenticated.facts());
-        Ok(self.judge(action, &resource, &context, RuledBy::Role(role, facts)))
+        Ok(self.judge(action, &resource, (&context).into(), RuledBy::Role(role, facts)))
     }
 
     /// Refuses principals of other accounts than the keystore's own: what concerns the keystore as a whole is not theirs.
@@ -486,14 +492,14 @@ impl Call<'_> {
         &self,
         action: &str,
         resource: &Resource,
-        context: &ConditionContext,
+        context: RequestContext<'_>,
         ruled_by: RuledBy<'_>,
     ) -> Judged {
         let identity: Vec<NamedPolicy<'_>> = self.authenticated.policies().iter().map(Into::into).collect();
         let session: Vec<NamedPolicy<'_>> =
             self.authenticated.session_policies().iter().map(Into::into).collect();
-        let supposed = self.supposed.map(|supposed| supposed.added_to(context, self.now));
-        let context = supposed.as_ref().unwrap_or(context);
+        let supposed = self.supposed.map(|supposed| supposed.added_to(context.keys(), self.now));
+        let context = supposed.as_ref().map_or(context, Into::into);
         let principal = match ruled_by {
             RuledBy::Role(_, subject) => subject,
             RuledBy::Key(..) | RuledBy::Nothing => self.authenticated.facts(),

@@ -1,15 +1,16 @@
 //! GenerateDataKey, GenerateDataKeyWithoutPlaintext, GenerateRandom.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     Call, CallError, Operation, Outcome,
     conditions::KeyConditions,
-    encrypt::{check_context, ciphertext_digest, cryptographic_parameters, open_current},
+    encrypt::{add_context, check_context, ciphertext_digest, open_current},
     operation::actions,
 };
 use crate::{
     audit::query::CIPHERTEXT_DIGEST,
+    crypto::wiped,
     model::{EncryptionContext, KeyArn, KeyRef, MaterialId},
     policy::Action,
     secret::SecretBytes,
@@ -47,17 +48,18 @@ impl DataKeyLength {
         }
     }
 
-    fn describe(self, mut parameters: Value) -> Value {
+    /// What a record shows of a request for a data key of this length.
+    fn parameters(self, key: &KeyRef, context: &EncryptionContext) -> Value {
+        let mut parameters = Map::new();
+        parameters.insert("keyId".into(), key.to_string().into());
+        add_context(&mut parameters, context);
         let (name, value) = match self {
-            Self::Aes128 => ("keySpec", json!("AES_128")),
-            Self::Aes256 => ("keySpec", json!("AES_256")),
-            Self::Bytes(bytes) => ("numberOfBytes", json!(bytes)),
+            Self::Aes128 => ("keySpec", "AES_128".into()),
+            Self::Aes256 => ("keySpec", "AES_256".into()),
+            Self::Bytes(bytes) => ("numberOfBytes", bytes.into()),
         };
-        if let Some(parameters) = parameters.as_object_mut() {
-            parameters.remove("encryptionAlgorithm");
-            parameters.insert(name.into(), value);
-        }
-        parameters
+        parameters.insert(name.into(), value);
+        Value::Object(parameters)
     }
 }
 
@@ -92,7 +94,7 @@ impl Operation for GenerateDataKey {
     const READ_ONLY: bool = true;
 
     fn request_parameters(&self) -> Value {
-        self.length.describe(cryptographic_parameters(Some(&self.key_id), &self.encryption_context))
+        self.length.parameters(&self.key_id, &self.encryption_context)
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
@@ -129,7 +131,7 @@ impl Operation for GenerateDataKeyWithoutPlaintext {
     const READ_ONLY: bool = true;
 
     fn request_parameters(&self) -> Value {
-        self.length.describe(cryptographic_parameters(Some(&self.key_id), &self.encryption_context))
+        self.length.parameters(&self.key_id, &self.encryption_context)
     }
 
     fn run(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
@@ -158,9 +160,13 @@ where
     let named = call.resolve::<O::Permission>(key_id)?;
     let permitted = call.authorize::<O::Permission>(&named, &KeyConditions::cryptographic(context))?;
     call.require_state(&named.key)?;
-    let (material, id) = open_current(call, &permitted, &named)?;
-    let plaintext = random_bytes(call, bytes)?;
-    let blob = material.seal(context, plaintext.expose_secret(), call.random)?;
+    // One step with keys, from unwrapping one to sealing another.
+    let (plaintext, blob, id) = wiped(|| {
+        let (material, id) = open_current(call, &permitted, &named)?;
+        let plaintext = random_bytes(call, bytes)?;
+        let blob = material.seal(context, plaintext.expose_secret(), call.random)?;
+        Ok::<_, CallError>((plaintext, blob, id))
+    })?;
     let data_key = DataKey {
         plaintext,
         ciphertext_blob: blob.to_bytes(),

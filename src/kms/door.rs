@@ -12,6 +12,7 @@
 
 use std::{
     cell::RefCell,
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
 };
 
@@ -232,6 +233,9 @@ impl Door {
     fn tick_head(&self, head: &mut Head) -> Result<(), CallError> {
         loop {
             let now = self.now(head.world());
+            if !tick::is_due(head.world(), now) {
+                return Ok(());
+            }
             let mut random = self.random();
             let Some(entry) = tick::next(head.world(), now, &self.secrets.materials, random.as_mut())? else {
                 return Ok(());
@@ -392,7 +396,7 @@ impl Door {
                 self.record(world, caller, Some(&authenticated), operation, now, random.as_mut())?;
             record.user_identity = vouched.unwrap_or(record.user_identity);
             let explanation = explanation::<O>(&mut outcome, &witness, now, random.as_mut())?;
-            let mut records = finished(record, &outcome, resources, caller, random.as_mut());
+            let mut records = finished(record, &mut outcome, resources, caller, random.as_mut());
             note_decision(&mut records, &outcome, explanation.as_ref(), &witness);
             Ok((records, explanation))
         };
@@ -472,7 +476,7 @@ fn mark_dry_run(records: &mut [Record]) {
 
 /// A random UUID for a record.
 pub(super) fn random_uuid(random: &mut dyn Random) -> Result<String, CallError> {
-    Ok(uuid::Builder::from_random_bytes(random.array()?).into_uuid().to_string())
+    Ok(random.uuid()?)
 }
 
 /// How a call was decided: of one that was denied with an id, under which its error and its record name it too.
@@ -541,31 +545,26 @@ fn failed(mut record: Record, error: &CallError) -> Record {
 /// key it used, bound together by a shared id. A denial shows in the caller's account alone.
 fn finished<O: Operation>(
     mut record: Record,
-    outcome: &Result<Outcome<O>, CallError>,
+    outcome: &mut Result<Outcome<O>, CallError>,
     resources: Vec<ResourceEntry>,
     caller: &Caller,
     random: &mut dyn Random,
 ) -> Vec<Record> {
-    let others: Vec<AccountId> = {
-        let mut accounts: Vec<_> = resources.iter().map(|resource| resource.account_id.clone()).collect();
-        accounts.sort();
-        accounts.dedup();
-        accounts.retain(|account| *account != caller.account());
-        accounts
-    };
+    let own = caller.account();
+    let others: BTreeSet<AccountId> =
+        resources.iter().map(|resource| &resource.account_id).filter(|one| **one != own).cloned().collect();
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(error) => {
             // Nor does the record of a denial tell whether somebody else's key exists.
-            record.resources =
-                resources.into_iter().filter(|one| one.account_id == caller.account()).collect();
+            record.resources = resources.into_iter().filter(|one| one.account_id == own).collect();
             return vec![failed(record, error)];
         }
     };
     record.resources = resources;
-    record.response_elements = outcome.response_elements.clone();
+    record.response_elements = std::mem::take(&mut outcome.response_elements);
     record.additional_event_data =
-        Some(outcome.additional.clone()).filter(|facts: &Map<_, _>| !facts.is_empty());
+        Some(std::mem::take(&mut outcome.additional)).filter(|facts: &Map<_, _>| !facts.is_empty());
     let mut records = vec![record];
     for account in others {
         let (Ok(event_id), Some(first)) = (random_uuid(random), records.first_mut()) else { return records };

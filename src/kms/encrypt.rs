@@ -1,5 +1,6 @@
 //! Encrypt, Decrypt, ReEncrypt.
 
+use data_encoding::HEXLOWER;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -220,7 +221,7 @@ impl Operation for ReEncrypt {
 
 /// What a record says of a ciphertext, so that whoever opens it can be traced to whoever made it.
 pub(super) fn ciphertext_digest(blob: &[u8]) -> String {
-    hex::encode(sha256(&[blob]))
+    HEXLOWER.encode(&sha256(&[blob]))
 }
 
 /// Finds the key of a ciphertext and asks for permission on that key, whether the request names it or not.
@@ -286,13 +287,19 @@ pub(super) fn open_current<A: Action>(
 pub(super) fn cryptographic_parameters(key: Option<&KeyRef>, context: &EncryptionContext) -> Value {
     let mut parameters = Map::new();
     if let Some(key) = key {
-        parameters.insert("keyId".into(), json!(key.to_string()));
+        parameters.insert("keyId".into(), key.to_string().into());
     }
-    parameters.insert("encryptionAlgorithm".into(), json!(EncryptionAlgorithm::SymmetricDefault));
-    if !context.is_empty() {
-        parameters.insert("encryptionContext".into(), json!(context));
-    }
+    parameters.insert("encryptionAlgorithm".into(), EncryptionAlgorithm::SymmetricDefault.as_str().into());
+    add_context(&mut parameters, context);
     Value::Object(parameters)
+}
+
+/// The encryption context among a record's parameters, when there is one.
+pub(super) fn add_context(parameters: &mut Map<String, Value>, context: &EncryptionContext) {
+    if !context.is_empty() {
+        let pairs = context.iter().map(|(key, value)| (key.to_owned(), value.into()));
+        parameters.insert("encryptionContext".into(), Value::Object(pairs.collect()));
+    }
 }
 
 /// The parameters that ReEncrypt's record shows.

@@ -68,7 +68,7 @@ impl Materials {
         key: &Key,
         id: &MaterialId,
     ) -> Result<OpenMaterial, CallError> {
-        if authorized.resource() != key.arn.to_string() {
+        if authorized.resource() != key.arn.as_str() {
             return Err(CallError::internal("a permission for one key was held against another"));
         }
         let material = key
@@ -181,5 +181,5 @@ fn authority_aad(authority: &AuthorityArn) -> Vec<u8> {
 
 fn aad(key: &KeyArn, id: &MaterialId) -> Vec<u8> {
     // Neither an ARN nor hexadecimal digits hold a line feed, so the parts cannot run into one another.
-    format!("keystead v1 key material\n{key}\n{id}").into_bytes()
+    ["keystead v1 key material", key.as_str(), &id.to_string()].join("\n").into_bytes()
 }

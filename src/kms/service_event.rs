@@ -15,7 +15,7 @@ pub(super) fn records(
     world: &World,
     key: &Key,
     at: Timestamp,
-    name: &str,
+    name: &'static str,
     details: Value,
     random: &mut dyn Random,
 ) -> Result<Vec<Recorded>, CallError> {

@@ -358,7 +358,7 @@ fn the_three_tiers_are_used_as_their_table_says() {
     );
     let quiet = lab.keystore().audit_tail(&admin, 100).unwrap();
     let uses_a_key = ["CreateKey", "GenerateDataKey", "Encrypt", "Decrypt"];
-    assert!(quiet.iter().all(|event| !uses_a_key.contains(&event.event_name.as_str())), "{quiet:#?}");
+    assert!(quiet.iter().all(|event| !uses_a_key.contains(&&*event.event_name)), "{quiet:#?}");
 
     lab.put(&alice, "models", "managed", Encryption::AwsManagedKey, b"2").unwrap();
     let listed = kms.list_keys(&admin, ListKeys::default()).unwrap();
@@ -401,8 +401,8 @@ fn every_call_leaves_one_record_allowed_or_denied() {
     assert_eq!(lab.keystore().audit_verify().unwrap().records, before + 2);
     let events = lab.keystore().audit_tail(&lab.admin(), 2).unwrap();
     let [allowed, denied] = events.as_slice() else { panic!("two events") };
-    assert_eq!((allowed.event_name.as_str(), allowed.error_code.as_deref()), ("Encrypt", None));
-    assert_eq!((denied.event_name.as_str(), denied.error_code.as_deref()), ("Encrypt", Some("AccessDenied")));
+    assert_eq!((&*allowed.event_name, allowed.error_code.as_deref()), ("Encrypt", None));
+    assert_eq!((&*denied.event_name, denied.error_code.as_deref()), ("Encrypt", Some("AccessDenied")));
     assert_eq!(denied.user_identity.user_name.as_deref(), Some("bob"));
     let text =
         format!("{}{}", serde_json::to_string(allowed).unwrap(), serde_json::to_string(denied).unwrap());

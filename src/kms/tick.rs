@@ -12,6 +12,11 @@ use crate::{
     world::{Change, Key, RotationSchedule, World},
 };
 
+/// Whether anything has fallen due by `now`.
+pub(super) fn is_due(world: &World, now: Timestamp) -> bool {
+    world.next_due().is_some_and(|(due, _)| *due <= now)
+}
+
 /// The next thing that has fallen due by `now`, done; `None` when nothing has.
 pub(super) fn next(
     world: &World,

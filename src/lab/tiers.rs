@@ -305,7 +305,7 @@ fn audited(stage: &Stage, subject: &Subject) -> Result<TierCell, CallError> {
         .iter()
         .filter(of_key)
         .filter(|record| record.source_ip_address == "s3.amazonaws.com")
-        .map(|record| record.event_name.clone())
+        .map(|record| record.event_name.to_string())
         .collect();
     let seen = if names.is_empty() { "none".into() } else { names.join(", ") };
     let evidence = vec![

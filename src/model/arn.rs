@@ -3,18 +3,18 @@
 //! Source: "Reference AWS resources with ARNs" (AWS General Reference) and the KMS API's `KeyId` parameter: key
 //! id, key ARN, alias name or alias ARN.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{AccountId, KeyId, ParseError, Region, id::text_identifier};
 
 /// An ARN of any service: `arn:partition:service:region:account:resource`.
 ///
 /// The first five segments hold no colon; the resource may.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Arn(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Arn(Arc<str>);
 
 text_identifier!(Arn);
 
@@ -24,7 +24,7 @@ const ARN_BYTES_MAX: usize = 2048;
 impl Arn {
     /// An ARN that this program composed of parsed parts.
     pub(super) fn from_trusted(text: String) -> Self {
-        Self(text)
+        Self(text.into())
     }
 
     fn segment(&self, index: usize) -> &str {
@@ -86,44 +86,55 @@ impl FromStr for Arn {
     }
 }
 
-/// The ARN of a KMS key: `arn:aws:kms:REGION:ACCOUNT:key/KEY-ID`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct KeyArn {
+/// The ARN of a KMS key: `arn:aws:kms:REGION:ACCOUNT:key/KEY-ID`. A clone shares the text.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct KeyArn(Arc<KeyArnParts>);
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct KeyArnParts {
     region: Region,
     account: AccountId,
     key: KeyId,
+    text: String,
 }
 
 impl KeyArn {
     /// The ARN of this key.
     #[must_use]
     pub fn new(region: Region, account: AccountId, key: KeyId) -> Self {
-        Self { region, account, key }
+        let text = format!("arn:aws:kms:{region}:{account}:key/{key}");
+        Self(Arc::new(KeyArnParts { region, account, key, text }))
     }
 
     /// The Region of the key.
     #[must_use]
     pub fn region(&self) -> &Region {
-        &self.region
+        &self.0.region
     }
 
     /// The account that owns the key.
     #[must_use]
     pub fn account(&self) -> &AccountId {
-        &self.account
+        &self.0.account
     }
 
     /// The key's id.
     #[must_use]
     pub fn key_id(&self) -> &KeyId {
-        &self.key
+        &self.0.key
+    }
+
+    /// The ARN.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0.text
     }
 }
 
 impl fmt::Display for KeyArn {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "arn:aws:kms:{}:{}:key/{}", self.region, self.account, self.key)
+        formatter.write_str(self.as_str())
     }
 }
 
@@ -148,15 +159,15 @@ impl TryFrom<String> for KeyArn {
     }
 }
 
-impl From<KeyArn> for String {
-    fn from(arn: KeyArn) -> String {
-        arn.to_string()
+impl Serialize for KeyArn {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 
 /// An alias's name: `alias/` and 1–250 letters, digits, `/`, `_` and `-`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct AliasName(String);
 
 text_identifier!(AliasName);

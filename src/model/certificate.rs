@@ -15,8 +15,8 @@ pub const SERIAL_BYTES: usize = 16;
 pub const CERTIFICATE_NAMES_MAX: usize = 16;
 
 /// A certificate's serial number: 32 hexadecimal digits, and the first bit is not set.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct CertificateSerial(String);
 
 text_identifier!(CertificateSerial);
@@ -70,8 +70,8 @@ impl FromStr for CertificateSerial {
 }
 
 /// The ARN of a certificate authority: `arn:aws:acm-pca:REGION:ACCOUNT:certificate-authority/UUID`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct AuthorityArn(String);
 
 text_identifier!(AuthorityArn);
@@ -106,8 +106,8 @@ impl FromStr for AuthorityArn {
 }
 
 /// The name of a host in a certificate: labels of letters, digits and `-` (RFC 1123), in lower case.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct HostName(String);
 
 text_identifier!(HostName);

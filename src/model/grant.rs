@@ -4,7 +4,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{ParseError, text_identifier};
 
@@ -17,8 +17,8 @@ const GRANT_TOKEN_BYTES_MAX: usize = 8192;
 
 /// A grant's id: 64 hexadecimal digits as AWS makes them, or 1–128 letters, digits, `-` and `_` for grants that are
 /// seeded with an id of their own.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct GrantId(String);
 
 text_identifier!(GrantId);
@@ -46,8 +46,8 @@ impl FromStr for GrantId {
 }
 
 /// A name that somebody gives a grant: 1–256 letters, digits, `:`, `/`, `_` and `-`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct GrantName(String);
 
 text_identifier!(GrantName);
@@ -69,8 +69,8 @@ impl FromStr for GrantName {
 
 /// What CreateGrant answers beside the id, for use before a grant is known everywhere. It names its grant and gives no
 /// permission by itself, so it is no secret.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct GrantToken(String);
 
 text_identifier!(GrantToken);

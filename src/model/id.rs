@@ -2,7 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::ParseError;
 
@@ -31,9 +32,9 @@ macro_rules! text_identifier {
             }
         }
 
-        impl From<$name> for String {
-            fn from(value: $name) -> String {
-                value.0
+        impl ::serde::Serialize for $name {
+            fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 
@@ -47,9 +48,9 @@ macro_rules! text_identifier {
 pub(crate) use text_identifier;
 
 /// An AWS account: exactly 12 digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct AccountId(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct AccountId(CompactString);
 
 text_identifier!(AccountId);
 
@@ -80,9 +81,9 @@ impl FromStr for AccountId {
 }
 
 /// An AWS Region's name, such as `us-east-1`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Region(String);
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Region(CompactString);
 
 text_identifier!(Region);
 
@@ -104,8 +105,8 @@ impl FromStr for Region {
 
 /// A KMS key's id: a UUID as AWS makes them, or 1–128 letters, digits, `-` and `_` for keys that are seeded with
 /// an id of their own.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct KeyId(String);
 
 text_identifier!(KeyId);
@@ -136,8 +137,8 @@ impl FromStr for KeyId {
 }
 
 /// The id of one key material of a KMS key: 32 bytes, written as 64 hexadecimal digits (AWS's `KeyMaterialId`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct MaterialId([u8; 32]);
 
 impl MaterialId {
@@ -152,11 +153,17 @@ impl MaterialId {
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    fn digits(&self) -> [u8; 64] {
+        let mut digits = [0; 64];
+        data_encoding::HEXLOWER.encode_mut(&self.0, &mut digits);
+        digits
+    }
 }
 
 impl fmt::Display for MaterialId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&hex::encode(self.0))
+        formatter.write_str(str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 
@@ -180,9 +187,9 @@ impl TryFrom<String> for MaterialId {
     }
 }
 
-impl From<MaterialId> for String {
-    fn from(id: MaterialId) -> String {
-        id.to_string()
+impl Serialize for MaterialId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 

@@ -17,8 +17,8 @@ const ROOT_ID_CHARS: usize = 4;
 const ID_CHARS: usize = 8;
 
 /// An organization's id: `o-` and 10–32 lower-case letters and digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct OrganizationId(String);
 
 text_identifier!(OrganizationId);
@@ -45,8 +45,8 @@ impl FromStr for OrganizationId {
 }
 
 /// The id of an organization's root: `r-` and 4–32 lower-case letters and digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct RootId(String);
 
 text_identifier!(RootId);
@@ -73,8 +73,8 @@ impl FromStr for RootId {
 
 /// The id of an organizational unit: `ou-`, what its root's id has after `r-`, `-`, and 8–32 lower-case letters and
 /// digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct UnitId(String);
 
 text_identifier!(UnitId);
@@ -112,8 +112,8 @@ impl FromStr for UnitId {
 }
 
 /// The id of a control policy: `p-` and 8–128 letters, digits and `_`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct ControlPolicyId(String);
 
 text_identifier!(ControlPolicyId);

@@ -4,7 +4,7 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{AccountId, Arn, ParseError};
 
@@ -25,11 +25,12 @@ pub enum PrincipalKind {
 }
 
 /// The ARN of a principal.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct PrincipalArn {
     arn: Arn,
     account: AccountId,
+    /// What sort it is, and where in the ARN the name begins.
     kind_and_name: (PrincipalKind, usize),
 }
 
@@ -72,7 +73,8 @@ impl PrincipalArn {
 
     fn compose(account: &AccountId, kind: PrincipalKind, service: &str, prefix: &str, name: &str) -> Self {
         let text = format!("arn:aws:{service}::{account}:{prefix}{name}");
-        Self { arn: Arn::from_trusted(text), account: account.clone(), kind_and_name: (kind, prefix.len()) }
+        let name_at = text.len() - name.len();
+        Self { arn: Arn::from_trusted(text), account: account.clone(), kind_and_name: (kind, name_at) }
     }
 
     /// The principal as a person names it: `user/alice`, `role/ops` or `root` of `account`, or an ARN.
@@ -112,7 +114,7 @@ impl PrincipalArn {
     /// What follows the kind: `alice`, `path/alice`, `role/session`; `root` for the root user.
     #[must_use]
     pub fn path_and_name(&self) -> &str {
-        self.arn.resource().get(self.kind_and_name.1..).unwrap_or_default()
+        self.as_str().get(self.kind_and_name.1..).unwrap_or_default()
     }
 
     /// The last part of the name: the user's, role's or session's own name.
@@ -158,7 +160,8 @@ impl FromStr for PrincipalArn {
             && name.split('/').all(is_name)
             && (kind != PrincipalKind::AssumedRole || parts == 2)
             && (kind != PrincipalKind::FederatedUser || parts == 1);
-        if complete { Ok(Self { account, kind_and_name: (kind, prefix.len()), arn }) } else { Err(not_one()) }
+        let name_at = text.len() - name.len();
+        if complete { Ok(Self { account, kind_and_name: (kind, name_at), arn }) } else { Err(not_one()) }
     }
 }
 
@@ -183,9 +186,9 @@ impl TryFrom<String> for PrincipalArn {
     }
 }
 
-impl From<PrincipalArn> for String {
-    fn from(arn: PrincipalArn) -> String {
-        arn.arn.into()
+impl Serialize for PrincipalArn {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

@@ -42,8 +42,7 @@ impl Timestamp {
     #[must_use]
     pub fn to_rfc3339(self) -> String {
         let seconds = self.0.div_euclid(1000);
-        jiff::Timestamp::from_second(seconds)
-            .map_or_else(|_| format!("@{seconds}"), |time| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+        jiff::Timestamp::from_second(seconds).map_or_else(|_| format!("@{seconds}"), |time| time.to_string())
     }
 
     /// Seconds since the epoch with a fraction, as JSON 1.1 writes timestamps.

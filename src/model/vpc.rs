@@ -4,7 +4,7 @@
 
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{ParseError, text_identifier};
 
@@ -12,8 +12,8 @@ use super::{ParseError, text_identifier};
 const DIGITS: std::ops::RangeInclusive<usize> = 8..=17;
 
 /// The id of a VPC endpoint: `vpce-` and 8–17 hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct VpcEndpointId(String);
 
 text_identifier!(VpcEndpointId);
@@ -56,8 +56,8 @@ impl FromStr for VpcEndpointId {
 }
 
 /// The id of a VPC: `vpc-` and 8–17 hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct VpcId(String);
 
 text_identifier!(VpcId);

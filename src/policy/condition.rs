@@ -10,7 +10,7 @@
 use std::{borrow::Cow, net::IpAddr};
 
 use super::{
-    ConditionContext, ContextValue, Span,
+    ContextValue, RequestContext, Span,
     context::Viewer,
     document::Effect,
     glob::{Reading, Template, Token, arn_tokens_match, segments, to_text, tokens_equal, tokens_match},
@@ -48,18 +48,18 @@ enum Expected {
 /// What the policies of one layer see of the request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct View<'a> {
-    pub(super) context: &'a ConditionContext,
+    pub(super) context: RequestContext<'a>,
     pub(super) viewer: Viewer,
 }
 
 impl<'a> View<'a> {
     fn values(&self, lower_key: &str) -> Option<&'a [String]> {
-        self.context.seen(lower_key, self.viewer).map(ContextValue::values)
+        self.context.keys().seen(lower_key, self.viewer).map(ContextValue::values)
     }
 
     /// What a policy variable stands for: single-valued keys only.
     pub(super) fn variable(&self, lower_key: &str) -> Option<&'a str> {
-        match self.context.seen(lower_key, self.viewer)? {
+        match self.context.keys().seen(lower_key, self.viewer)? {
             ContextValue::One(value) => Some(value),
             ContextValue::Many(_) => None,
         }
@@ -269,7 +269,10 @@ fn literal(tokens: &[Token]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::json::Position, *};
+    use super::{
+        super::{ConditionContext, json::Position},
+        *,
+    };
 
     fn holds_for(effect: Effect, operator: &str, values: &[&str], actual: Option<&[&str]>) -> bool {
         let span = Span { start: Position::START, end: Position::START };
@@ -282,7 +285,7 @@ mod tests {
             None => {}
         }
         context.set("aws:username", "alice");
-        condition.holds(effect, View { context: &context, viewer: Viewer::Other })
+        condition.holds(effect, View { context: (&context).into(), viewer: Viewer::Other })
     }
 
     fn holds(operator: &str, values: &[&str], actual: Option<&[&str]>) -> bool {

@@ -323,7 +323,7 @@ impl<'a> Trial<'a> {
         let copies = |named: &[NamedPolicy<'a>]| named.iter().map(copy).collect::<Vec<_>>();
         Self {
             request,
-            context: request.context.clone(),
+            context: request.context.keys().clone(),
             encryption_context: request.encryption_context.cloned().unwrap_or_default(),
             resource: resource.cloned(),
             identity: copies(identity),
@@ -354,7 +354,7 @@ impl<'a> Trial<'a> {
             vpc_endpoint: self.vpc_endpoint.as_ref(),
         };
         let encryption_context = Some(&self.encryption_context);
-        decide(&Request { context: &self.context, encryption_context, layers, ..*self.request })
+        decide(&Request { context: (&self.context).into(), encryption_context, layers, ..*self.request })
     }
 
     /// A copy with these changes; none when one of them cannot be made.

@@ -56,7 +56,7 @@ pub use json::{Position, Span};
 pub use kind::*;
 pub use known::{KMS_ACTIONS, UnknownAction, check_action, check_kms_action};
 pub use principal::PrincipalMatch;
-pub use request::{Layers, NamedPolicy, PrincipalFacts, Request, Resource};
+pub use request::{Layers, NamedPolicy, PrincipalFacts, Request, RequestContext, Resource};
 pub use simulate::{
     SIMULATE_TEXT_BYTES_MAX, SimulateError, Simulation, Simulations, simulate, simulate_text,
 };

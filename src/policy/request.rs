@@ -4,6 +4,8 @@
 //! and "Grants in AWS KMS" (KMS developer guide) for what a grant says. Everything here is handed in by the caller:
 //! the decision reads no clock, no store and no environment.
 
+use std::{fmt, ops::Deref};
+
 use crate::model::{AccountId, Arn, EncryptionContext, KeyArn, PrincipalArn, PrincipalKind};
 
 use super::{ConditionContext, GrantFacts, Policy, grant::ChildGrant};
@@ -20,7 +22,7 @@ pub struct Request<'a> {
     /// On what.
     pub resource: &'a Resource,
     /// The condition keys of this request.
-    pub context: &'a ConditionContext,
+    pub context: RequestContext<'a>,
     /// The encryption context, which grant constraints compare; `None` is the empty one.
     pub encryption_context: Option<&'a EncryptionContext>,
     /// For `kms:CreateGrant`, the grant to be made: one made by way of a grant is no wider than that grant.
@@ -40,18 +42,57 @@ impl<'a> Request<'a> {
         principal: &'a PrincipalFacts,
         action: &'a str,
         resource: &'a Resource,
-        context: &'a ConditionContext,
+        context: impl Into<RequestContext<'a>>,
     ) -> Self {
         Self {
             principal,
             action,
             resource,
-            context,
+            context: context.into(),
             encryption_context: None,
             child_grant: None,
             layers: Layers::default(),
             grants: &[],
         }
+    }
+}
+
+/// The condition keys of a request: at hand, or put together when a policy first looks at one. Most policies never do.
+#[derive(Clone, Copy)]
+pub struct RequestContext<'a>(Keys<'a>);
+
+#[derive(Clone, Copy)]
+enum Keys<'a> {
+    AtHand(&'a ConditionContext),
+    WhenAsked(&'a dyn Deref<Target = ConditionContext>),
+}
+
+impl<'a> RequestContext<'a> {
+    /// Condition keys that are put together when a policy first looks at one, such as by a [`LazyCell`](std::cell::LazyCell).
+    #[must_use]
+    pub fn when_asked(keys: &'a dyn Deref<Target = ConditionContext>) -> Self {
+        Self(Keys::WhenAsked(keys))
+    }
+
+    /// The condition keys.
+    #[must_use]
+    pub fn keys(self) -> &'a ConditionContext {
+        match self.0 {
+            Keys::AtHand(keys) => keys,
+            Keys::WhenAsked(keys) => keys,
+        }
+    }
+}
+
+impl<'a> From<&'a ConditionContext> for RequestContext<'a> {
+    fn from(keys: &'a ConditionContext) -> Self {
+        Self(Keys::AtHand(keys))
+    }
+}
+
+impl fmt::Debug for RequestContext<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.keys().fmt(formatter)
     }
 }
 
@@ -246,7 +287,7 @@ impl Resource {
     #[must_use]
     pub fn key(arn: &KeyArn) -> Self {
         Self {
-            text: arn.to_string(),
+            text: arn.as_str().into(),
             owner: Some(arn.account().clone()),
             kind: ResourceKind::Key,
             aws_managed: false,

@@ -337,7 +337,7 @@ pub fn explain(request: &Request<'_>) -> Trace {
         found
     };
     let layers = request.layers;
-    let endpoint = request.context.get("aws:SourceVpce").and_then(|id| id.values().first()).cloned();
+    let endpoint = request.context.keys().get("aws:SourceVpce").and_then(|id| id.values().first()).cloned();
     let scp = walk(CheckType::ServiceControlPolicy, &levels(layers.scp), scp_applies(request));
     let rcp = walk(CheckType::ResourceControlPolicy, &levels(layers.rcp), rcp_applies(request));
     let vpc_endpoint = walk(

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::{AccountId, KeyArn, ParseError, Timestamp, text_identifier};
 
 /// A bucket's name: 3–63 lower-case letters, digits, `.` and `-` ("Bucket naming rules", S3 user guide).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct BucketName(String);
 
 text_identifier!(BucketName);
@@ -36,8 +36,8 @@ impl FromStr for BucketName {
 }
 
 /// An object's key: 1–1,024 bytes of UTF-8 without control characters.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct ObjectKey(String);
 
 text_identifier!(ObjectKey);

@@ -200,7 +200,7 @@ impl Identities {
             _ => return None,
         };
         // The ARN of a session does not tell its role's path.
-        (arn.kind() == PrincipalKind::AssumedRole || found.arn() == *arn).then_some(found)
+        (arn.kind() == PrincipalKind::AssumedRole || found.has_arn(arn)).then_some(found)
     }
 
     /// The ARN that the user or role with this unique id has now.

@@ -79,7 +79,7 @@ impl Ledger {
         for answer in &heard.answers {
             let found = news.iter().find(|record| record.request_id.as_ref() == Some(&answer.request_id));
             let record = found.unwrap_or_else(|| panic!("lost: {answer:?}"));
-            assert_eq!((record.event_name.as_str(), record.succeeded()), (answer.operation, answer.ok));
+            assert_eq!((&*record.event_name, record.succeeded()), (answer.operation, answer.ok));
             assert!(!disowned.contains(&record.event_id), "answered and disowned: {answer:?}");
         }
         let made = || news.iter().filter(|record| record.succeeded() && !disowned.contains(&record.event_id));
@@ -174,7 +174,7 @@ impl Holdings {
         let key = record.resources.iter().find(|resource| resource.arn.contains(":key/"));
         let key = key.map(|resource| resource.arn.clone()).unwrap_or_default();
         let alias = || record.request_parameters["aliasName"].as_str().unwrap().to_owned();
-        match record.event_name.as_str() {
+        match &*record.event_name {
             "CreateKey" => drop(self.keys.insert(key, (KeyState::Enabled.to_string(), 1))),
             "EnableKey" => self.set(&key, KeyState::Enabled),
             "DisableKey" | "CancelKeyDeletion" => self.set(&key, KeyState::Disabled),

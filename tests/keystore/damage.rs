@@ -187,7 +187,7 @@ fn an_older_database_is_taken_when_that_is_said_and_the_log_says_so() {
     let details = &record.response_elements;
     assert_eq!((&details["stateSize"], &details["notAppliedCount"]), (&size_before.into(), &2.into()));
     assert_eq!(details["notApplied"].as_array().unwrap().len(), 2);
-    let named: Vec<&str> = accepted.given_up.iter().map(|one| one.event_name.as_str()).collect();
+    let named: Vec<&str> = accepted.given_up.iter().map(|one| &*one.event_name).collect();
     assert_eq!(named, ["DisableKey", "CreateKey"]);
     assert_eq!(accepted.given_up[0].resources[0].arn, key.to_string());
     // Somebody did that, and it is a write.
@@ -245,10 +245,7 @@ fn a_database_one_change_older_is_taken_for_a_crash_and_the_log_says_so_once() {
     let admin = keystore.administrator();
     assert_eq!(state_of(&keystore, &key), Some(KeyState::Enabled));
     let tail = keystore.audit_tail(&admin, 2).unwrap();
-    assert_eq!(
-        (tail[0].event_name.as_str(), tail[1].event_name.as_str()),
-        ("DisableKey", "RecoverAfterCrash")
-    );
+    assert_eq!((&*tail[0].event_name, &*tail[1].event_name), ("DisableKey", "RecoverAfterCrash"));
     let details = tail[1].service_event_details.as_ref().unwrap();
     assert_eq!(details["notApplied"], serde_json::json!([tail[0].event_id]));
     keystore.kms().enable_key(&admin, EnableKey { key_id: key.into() }).unwrap();

@@ -24,7 +24,7 @@ fn object_files(place: &Place) -> Vec<PathBuf> {
 
 fn last_event(keystore: &Keystore) -> (String, Option<String>) {
     let record = keystore.audit_tail(&keystore.administrator(), 1).unwrap().pop().unwrap();
-    (record.event_name, record.error_code)
+    (record.event_name.into_owned(), record.error_code)
 }
 
 #[test]
@@ -156,7 +156,8 @@ impl Write for LogWatcher {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.events.is_empty() && !bytes.is_empty() {
             let records = read::tail(&self.log, 2).unwrap();
-            self.events = records.iter().map(|record| record.parse().unwrap().event_name).collect();
+            self.events =
+                records.iter().map(|record| record.parse().unwrap().event_name.into_owned()).collect();
         }
         Ok(bytes.len())
     }

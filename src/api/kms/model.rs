@@ -4,7 +4,7 @@
 //! from. A value of another type than the model's is a `SerializationException`; a value out of its range, length, pattern
 //! or enumeration is a `ValidationException`, and all of a request's are named in one message.
 
-use std::{collections::HashMap, sync::OnceLock};
+use std::{collections::HashMap, fmt, sync::OnceLock};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use regex::Regex;
@@ -97,7 +97,7 @@ impl ServiceModel {
         let Some(Some(shape)) = self.operations.get(operation) else { return Ok(()) };
         let mut violations = Vec::new();
         if let Some(shape) = self.shapes.get(shape) {
-            self.check_members(shape, input, "", &mut violations)?;
+            self.check_members(shape, input, None, &mut violations)?;
         }
         match violations.len() {
             0 => Ok(()),
@@ -113,19 +113,19 @@ impl ServiceModel {
         &self,
         shape: &Shape,
         members: &Map<String, Value>,
-        prefix: &str,
+        within: Option<&Place<'_>>,
         violations: &mut Vec<String>,
     ) -> Result<(), WireError> {
         let is_there = |name: &str| members.get(name).is_some_and(|value| !value.is_null());
         for name in shape.required.iter().filter(|name| !is_there(name)) {
-            let place = format!("{prefix}{}", lower_first(name));
+            let place = Place::Member(within, name);
             violations.push(violation("null", &place, "Member must not be null"));
         }
         for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
             // A member that the model does not know is passed over, as at AWS.
             let Some(member) = shape.members.get(name).and_then(Value::as_str) else { continue };
             if let Some(member) = self.shapes.get(member) {
-                let place = format!("{prefix}{}", lower_first(name));
+                let place = Place::Member(within, name);
                 self.check_value(member, value, &place, violations)?;
             }
         }
@@ -136,18 +136,18 @@ impl ServiceModel {
         &self,
         shape: &Shape,
         value: &Value,
-        place: &str,
+        place: &Place<'_>,
         violations: &mut Vec<String>,
     ) -> Result<(), WireError> {
         match (shape.kind, value) {
             (Kind::Structure, Value::Object(members)) => {
-                self.check_members(shape, members, &format!("{place}."), violations)?;
+                self.check_members(shape, members, Some(place), violations)?;
             }
             (Kind::Map, Value::Object(entries)) => {
                 let of = shape.value.as_ref().and_then(|name| self.shapes.get(name));
                 for (key, value) in entries {
                     if let Some(of) = of {
-                        self.check_value(of, value, &format!("{place}.{key}.member"), violations)?;
+                        self.check_value(of, value, &Place::Value(place, key), violations)?;
                     }
                 }
             }
@@ -185,7 +185,7 @@ impl ServiceModel {
         &self,
         shape: &Shape,
         items: &[Value],
-        place: &str,
+        place: &Place<'_>,
         violations: &mut Vec<String>,
     ) -> Result<(), WireError> {
         let shown = || {
@@ -201,7 +201,7 @@ impl ServiceModel {
         for (number, item) in items.iter().enumerate() {
             match (of.kind, item) {
                 (Kind::String, Value::String(text)) => broken |= !of.broken_by_text(text).is_empty(),
-                _ => self.check_value(of, item, &format!("{place}.{}.member", number + 1), violations)?,
+                _ => self.check_value(of, item, &Place::Item(place, number + 1), violations)?,
             }
         }
         if broken {
@@ -291,11 +291,32 @@ impl Shape {
 
 /// The refusal of a request without this member.
 pub(super) fn missing(name: &str) -> WireError {
-    let violation = violation("null", &lower_first(name), "Member must not be null");
+    let violation = violation("null", &Place::Member(None, name), "Member must not be null");
     WireError::validation(format!("1 validation error detected: {violation}"))
 }
 
-fn violation(value: &str, place: &str, constraint: &str) -> String {
+/// Where in a request a value stands, as messages write it: spelled out when one is written.
+enum Place<'a> {
+    /// A member, of the request or of a structure in it.
+    Member(Option<&'a Place<'a>>, &'a str),
+    /// The value of this key of a map.
+    Value(&'a Place<'a>, &'a str),
+    /// The item of this number of a list.
+    Item(&'a Place<'a>, usize),
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Member(None, name) => formatter.write_str(&lower_first(name)),
+            Self::Member(Some(within), name) => write!(formatter, "{within}.{}", lower_first(name)),
+            Self::Value(map, key) => write!(formatter, "{map}.{key}.member"),
+            Self::Item(list, number) => write!(formatter, "{list}.{number}.member"),
+        }
+    }
+}
+
+fn violation(value: &str, place: &Place<'_>, constraint: &str) -> String {
     let space = if value.is_empty() { "" } else { " " };
     format!("Value{space}{value} at '{place}' failed to satisfy constraint: {constraint}")
 }

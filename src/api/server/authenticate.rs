@@ -196,16 +196,16 @@ fn unknown(error: CallError) -> SignatureError {
 }
 
 fn check_scope(scope: &Scope, service: Service, region: &Region) -> Result<(), SignatureError> {
-    if scope.service != service.name {
+    if scope.service() != service.name {
         return Err(SignatureError::OutOfScope(format!(
             "Credential should be scoped to correct service: '{}'.",
             service.name
         )));
     }
-    if !service.is_global && scope.region != region.as_str() {
+    if !service.is_global && scope.region() != region.as_str() {
         return Err(SignatureError::OutOfScope(format!(
             "Credential should be scoped to a valid region, not '{}'.",
-            scope.region
+            scope.region()
         )));
     }
     Ok(())

@@ -122,7 +122,7 @@ pub(super) async fn answer(shared: &Arc<Shared>, arrival: &Arrival, request: Req
 
 fn new_request_id() -> Result<String, crate::crypto::random::RandomError> {
     let random: &mut dyn Random = &mut SystemRandom;
-    Ok(uuid::Builder::from_random_bytes(random.array()?).into_uuid().to_string())
+    random.uuid()
 }
 
 /// Finds out what a request asks for.
@@ -240,7 +240,7 @@ fn authenticated(
         return Ok(arrival.mark(caller, &parts.headers));
     }
     let of_call = |error| WireError::of_call(&error, protocol);
-    let region = keystore.settings().map_err(of_call)?.region;
+    let region = keystore.region().map_err(of_call)?;
     let known = shared.gatekeeper.caller(keystore, wanted.service(), &region, &request).map_err(|error| {
         shared.metrics.unauthenticated();
         tracing::info!(request = %request_id, %peer, error = error.query_code(), "not authenticated");
@@ -273,12 +273,6 @@ fn web_identity_account(wanted: &Wanted) -> Option<AccountId> {
 
 /// The program that sent a request, at most [`USER_AGENT_BYTES_MAX`] of its name.
 fn user_agent(parts: &Parts) -> String {
-    header_text(&parts.headers, header::USER_AGENT)
-        .unwrap_or_default()
-        .chars()
-        .scan(0, |bytes, character| {
-            *bytes += character.len_utf8();
-            (*bytes <= USER_AGENT_BYTES_MAX).then_some(character)
-        })
-        .collect()
+    let name = header_text(&parts.headers, header::USER_AGENT).unwrap_or_default();
+    name.get(..name.floor_char_boundary(USER_AGENT_BYTES_MAX)).unwrap_or_default().to_owned()
 }

@@ -1,7 +1,7 @@
 //! What `/_keystead/metrics` tells, in the text format of Prometheus (OpenMetrics 1.0): rates, latencies, denials, and how
 //! long answers wait for their audit record.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -20,7 +20,7 @@ struct RequestLabels {
     service: &'static str,
     operation: &'static str,
     /// `ok`, or the error's name.
-    outcome: String,
+    outcome: Cow<'static, str>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -87,7 +87,7 @@ impl Metrics {
         if let Some("AccessDenied" | "AccessDeniedException") = error {
             self.denials.inc();
         }
-        let outcome = error.unwrap_or("ok").to_owned();
+        let outcome = error.map_or("ok".into(), |error| error.to_owned().into());
         self.requests.get_or_create(&RequestLabels { service, operation, outcome }).inc();
         let latency = self.latencies.get_or_create(&OperationLabels { service, operation });
         latency.observe(took.as_secs_f64());

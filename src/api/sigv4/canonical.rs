@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use data_encoding::HEXLOWER;
+
 use super::{
     ALGORITHM, Request, Settings,
     presented::{Form, Presented},
@@ -14,7 +16,7 @@ const TOKEN_PARAMETER: &str = "X-Amz-Security-Token";
 
 /// The canonical request.
 pub(super) fn request(presented: &Presented<'_>, request: &Request<'_>, settings: Settings) -> String {
-    let mut text = String::with_capacity(512);
+    let mut text = String::with_capacity(1024);
     text.push_str(request.method);
     text.push('\n');
     path(&mut text, request.path, settings.normalize_path);
@@ -24,7 +26,7 @@ pub(super) fn request(presented: &Presented<'_>, request: &Request<'_>, settings
         in_query && (name == SIGNATURE_PARAMETER || (!settings.sign_session_token && name == TOKEN_PARAMETER))
     });
     text.push('\n');
-    for name in &presented.signed_headers {
+    for name in presented.signed_headers() {
         text.push_str(name);
         text.push(':');
         for (number, value) in request.header(name).enumerate() {
@@ -36,16 +38,17 @@ pub(super) fn request(presented: &Presented<'_>, request: &Request<'_>, settings
         text.push('\n');
     }
     text.push('\n');
-    text.push_str(&presented.signed_headers.join(";"));
+    text.push_str(&presented.signed_headers);
     text.push('\n');
-    text.push_str(&hex::encode(request.body_sha256));
+    HEXLOWER.encode_append(&request.body_sha256, &mut text);
     text
 }
 
 /// The string to sign.
 pub(super) fn string_to_sign(presented: &Presented<'_>, canonical: &str) -> String {
-    let digest = hex::encode(sha256(&[canonical.as_bytes()]));
-    format!("{ALGORITHM}\n{}\n{}\n{digest}", presented.date_text, presented.scope().text())
+    let mut text = [ALGORITHM, &presented.date_text, presented.scope().text(), ""].join("\n");
+    HEXLOWER.encode_append(&sha256(&[canonical.as_bytes()]), &mut text);
+    text
 }
 
 /// The path, encoded once more than it came, its dots and double slashes resolved.

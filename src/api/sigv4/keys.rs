@@ -25,9 +25,9 @@ impl SigningKey {
     /// Derives the key from a secret access key.
     #[must_use]
     pub fn derive(secret_access_key: &SecretBytes, scope: &Scope) -> Self {
-        let date = sigv4_date_key(secret_access_key, scope.date.as_bytes());
-        let region = hmac_sha256_next_key(&date, scope.region.as_bytes());
-        let service = hmac_sha256_next_key(&region, scope.service.as_bytes());
+        let date = sigv4_date_key(secret_access_key, scope.date().as_bytes());
+        let region = hmac_sha256_next_key(&date, scope.region().as_bytes());
+        let service = hmac_sha256_next_key(&region, scope.service().as_bytes());
         Self(hmac_sha256_next_key(&service, b"aws4_request"))
     }
 
@@ -38,10 +38,13 @@ impl SigningKey {
     }
 }
 
+/// By the credential as a request presents it: the access key id and the scope.
+type Kept = HashMap<String, Arc<SigningKey>>;
+
 /// The signing keys in use.
 #[derive(Debug, Default)]
 pub struct SigningKeys {
-    kept: Mutex<HashMap<(String, Scope), Arc<SigningKey>>>,
+    kept: Mutex<Kept>,
 }
 
 impl SigningKeys {
@@ -58,7 +61,7 @@ impl SigningKeys {
         scope: &Scope,
         secret: impl FnOnce() -> Result<SecretBytes, E>,
     ) -> Result<Arc<SigningKey>, E> {
-        let name = (access_key_id.to_owned(), scope.clone());
+        let name = [access_key_id, scope.text()].join("/");
         if let Some(key) = self.lock().get(&name) {
             return Ok(Arc::clone(key));
         }
@@ -66,7 +69,7 @@ impl SigningKeys {
         let mut kept = self.lock();
         if kept.len() >= KEPT_MAX {
             // Yesterday's keys go; when all are of today, so do they: they are derived again.
-            kept.retain(|(_, kept), _| kept.date == scope.date);
+            kept.retain(|name, _| name.split('/').nth(1) == Some(scope.date()));
             if kept.len() >= KEPT_MAX {
                 kept.clear();
             }
@@ -80,7 +83,7 @@ impl SigningKeys {
         self.lock().clear();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, Scope), Arc<SigningKey>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

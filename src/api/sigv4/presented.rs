@@ -1,5 +1,7 @@
 //! What a request says of its own signature: in the `Authorization` header, or in its query (a presigned request).
 
+use std::borrow::Cow;
+
 use super::{
     ALGORITHM, EXPIRES_SECONDS_MAX, Request, SKEW_MILLIS_MAX, Settings, SignatureError, basic_format,
     canonical::{decoded, query_pairs},
@@ -10,25 +12,48 @@ use crate::model::Timestamp;
 const SIGNED_HEADERS_BYTES_MAX: usize = 4096;
 /// The longest access key id (IAM's `accessKeyIdType`).
 const ACCESS_KEY_ID_BYTES_MAX: usize = 128;
+/// What every scope ends in.
+const TERMINATOR: &str = "aws4_request";
 /// Headers whose name begins so must be signed.
 const SIGNED_PREFIX: &str = "x-amz-";
 
-/// What a signing key is good for.
+/// What a signing key is good for: `DATE/REGION/SERVICE/aws4_request`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Scope {
-    /// `YYYYMMDD`.
-    pub date: String,
-    /// Such as `us-east-1`.
-    pub region: String,
-    /// Such as `kms`.
-    pub service: String,
-}
+pub struct Scope(String);
 
 impl Scope {
+    /// The scope of these parts, of which none holds a slash.
+    #[must_use]
+    pub fn new(date: &str, region: &str, service: &str) -> Self {
+        Self([date, region, service, TERMINATOR].join("/"))
+    }
+
     /// The scope as it is signed.
     #[must_use]
-    pub fn text(&self) -> String {
-        format!("{}/{}/{}/aws4_request", self.date, self.region, self.service)
+    pub fn text(&self) -> &str {
+        &self.0
+    }
+
+    /// `YYYYMMDD`.
+    #[must_use]
+    pub fn date(&self) -> &str {
+        self.part(0)
+    }
+
+    /// Such as `us-east-1`.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        self.part(1)
+    }
+
+    /// Such as `kms`.
+    #[must_use]
+    pub fn service(&self) -> &str {
+        self.part(2)
+    }
+
+    fn part(&self, index: usize) -> &str {
+        self.0.split('/').nth(index).unwrap_or_default()
     }
 }
 
@@ -45,13 +70,14 @@ pub struct Presented<'a> {
     pub(super) form: Form,
     access_key_id: String,
     scope: Scope,
-    pub(super) signed_headers: Vec<String>,
+    /// Names in lower case and sorted, with semicolons between them.
+    pub(super) signed_headers: Cow<'a, str>,
     signature: [u8; 32],
     time: Timestamp,
     /// The date as the signature covers it.
     pub(super) date_text: String,
     expires_seconds: Option<u32>,
-    session_token: Option<std::borrow::Cow<'a, str>>,
+    session_token: Option<Cow<'a, str>>,
 }
 
 impl<'a> Presented<'a> {
@@ -75,7 +101,7 @@ impl<'a> Presented<'a> {
         Ok(presented)
     }
 
-    fn from_header(request: &Request<'a>, header: &str) -> Result<Self, SignatureError> {
+    fn from_header(request: &Request<'a>, header: &'a str) -> Result<Self, SignatureError> {
         let (algorithm, rest) = header.split_once(char::is_whitespace).unwrap_or((header, ""));
         check_algorithm(algorithm)?;
         let mut parameters = Parameters::default();
@@ -85,7 +111,7 @@ impl<'a> Presented<'a> {
                     "A parameter of the Authorization header is not a valid key=value pair (missing equal-sign).",
                 ));
             };
-            parameters.set(name, value)?;
+            parameters.set(name, value.into())?;
         }
         let date = match request.single_header("x-amz-date")? {
             Some(date) => Some(date),
@@ -104,7 +130,7 @@ impl<'a> Presented<'a> {
     fn from_query(request: &Request<'a>) -> Result<Self, SignatureError> {
         let mut parameters = Parameters::default();
         let (mut date, mut expires, mut token) = (None, None, None);
-        let once = |slot: &mut Option<std::borrow::Cow<'a, str>>, value| match slot.replace(value) {
+        let once = |slot: &mut Option<Cow<'a, str>>, value| match slot.replace(value) {
             None => Ok(()),
             Some(_) => Err(SignatureError::incomplete("A parameter of the signature stands there twice.")),
         };
@@ -112,9 +138,9 @@ impl<'a> Presented<'a> {
             let value = decoded(value);
             match &*decoded(name) {
                 "X-Amz-Algorithm" => check_algorithm(&value)?,
-                "X-Amz-Credential" => parameters.set("Credential", &value)?,
-                "X-Amz-SignedHeaders" => parameters.set("SignedHeaders", &value)?,
-                "X-Amz-Signature" => parameters.set("Signature", &value)?,
+                "X-Amz-Credential" => parameters.set("Credential", value)?,
+                "X-Amz-SignedHeaders" => parameters.set("SignedHeaders", value)?,
+                "X-Amz-Signature" => parameters.set("Signature", value)?,
                 "X-Amz-Date" => once(&mut date, value)?,
                 "X-Amz-Expires" => once(&mut expires, value)?,
                 "X-Amz-Security-Token" => once(&mut token, value)?,
@@ -142,18 +168,22 @@ impl<'a> Presented<'a> {
 
     /// INVARIANT: what decides what a request does and to whom — host and `x-amz-*` — is never outside the signature.
     fn check_signed_headers(&self, request: &Request<'_>, settings: Settings) -> Result<(), SignatureError> {
-        let signed = |name: &str| self.signed_headers.iter().any(|signed| signed == name);
+        let signed = |name: &str| self.signed_headers().any(|signed| signed.eq_ignore_ascii_case(name));
         if !signed("host") {
             return Err(SignatureError::incomplete(
                 "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.",
             ));
         }
         for (name, _) in request.headers {
-            let name = name.to_ascii_lowercase();
-            let added_after = !settings.sign_session_token && name == "x-amz-security-token";
-            if name.starts_with(SIGNED_PREFIX) && !signed(&name) && !added_after {
+            let is_amazons = name
+                .get(..SIGNED_PREFIX.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(SIGNED_PREFIX));
+            let added_after =
+                !settings.sign_session_token && name.eq_ignore_ascii_case("x-amz-security-token");
+            if is_amazons && !signed(name) && !added_after {
                 return Err(SignatureError::incomplete(format!(
-                    "There were headers present in the request which were not signed: {name}"
+                    "There were headers present in the request which were not signed: {}",
+                    name.to_ascii_lowercase()
                 )));
             }
         }
@@ -167,18 +197,20 @@ impl<'a> Presented<'a> {
     /// [`SignatureError::OutOfScope`] or [`SignatureError::RequestExpired`].
     pub fn check_time(&self, now: Timestamp) -> Result<(), SignatureError> {
         let day = self.date_text.get(..8).unwrap_or_default();
-        if self.scope.date != day {
+        if self.scope.date() != day {
             return Err(SignatureError::OutOfScope(format!(
                 "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '{}' != '{day}', \
                  from '{}'.",
-                self.scope.date, self.date_text
+                self.scope.date(),
+                self.date_text
             )));
         }
-        let (date, clock) = (&self.date_text, basic_format(now));
+        let date = &self.date_text;
         if self.time > now.plus_millis(SKEW_MILLIS_MAX) {
             let latest = basic_format(now.plus_millis(SKEW_MILLIS_MAX));
             return Err(SignatureError::OutOfScope(format!(
-                "Signature not yet current: {date} is still later than {latest} ({clock} + 15 min.)"
+                "Signature not yet current: {date} is still later than {latest} ({} + 15 min.)",
+                basic_format(now)
             )));
         }
         // S3 alone lets a presigned request last for days; all that is served here takes none after a quarter of an hour,
@@ -191,7 +223,8 @@ impl<'a> Presented<'a> {
             None if self.time < now.plus_millis(-SKEW_MILLIS_MAX) => {
                 let earliest = basic_format(now.plus_millis(-SKEW_MILLIS_MAX));
                 Err(SignatureError::OutOfScope(format!(
-                    "Signature expired: {date} is now earlier than {earliest} ({clock} - 15 min.)"
+                    "Signature expired: {date} is now earlier than {earliest} ({} - 15 min.)",
+                    basic_format(now)
                 )))
             }
             _ => Ok(()),
@@ -216,6 +249,11 @@ impl<'a> Presented<'a> {
         self.session_token.as_deref()
     }
 
+    /// The names of the headers that it covers, sorted.
+    pub(super) fn signed_headers(&self) -> impl Iterator<Item = &str> {
+        self.signed_headers.split(';')
+    }
+
     pub(super) fn signature(&self) -> &[u8; 32] {
         &self.signature
     }
@@ -234,21 +272,21 @@ fn check_algorithm(algorithm: &str) -> Result<(), SignatureError> {
 
 /// The three parameters that both forms have.
 #[derive(Default)]
-struct Parameters {
-    credential: Option<String>,
-    signed_headers: Option<String>,
-    signature: Option<String>,
+struct Parameters<'a> {
+    credential: Option<Cow<'a, str>>,
+    signed_headers: Option<Cow<'a, str>>,
+    signature: Option<Cow<'a, str>>,
 }
 
-impl Parameters {
-    fn set(&mut self, name: &str, value: &str) -> Result<(), SignatureError> {
+impl<'a> Parameters<'a> {
+    fn set(&mut self, name: &str, value: Cow<'a, str>) -> Result<(), SignatureError> {
         let slot = match name {
             "Credential" => &mut self.credential,
             "SignedHeaders" => &mut self.signed_headers,
             "Signature" => &mut self.signature,
             _ => return Err(SignatureError::incomplete("The signature has a parameter that is not known.")),
         };
-        match slot.replace(value.to_owned()) {
+        match slot.replace(value) {
             None => Ok(()),
             Some(_) => Err(SignatureError::incomplete(format!("The parameter '{name}' stands there twice."))),
         }
@@ -266,13 +304,13 @@ impl Parameters {
         lacks.collect::<Vec<_>>().join(" ")
     }
 
-    fn finish<'a>(self, form: Form, date: &str) -> Result<Presented<'a>, SignatureError> {
+    fn finish(self, form: Form, date: &str) -> Result<Presented<'a>, SignatureError> {
         let (access_key_id, scope) = read_credential(&self.credential.unwrap_or_default())?;
-        let signed_headers = read_signed_headers(&self.signed_headers.unwrap_or_default())?;
+        let signed_headers = read_signed_headers(self.signed_headers.unwrap_or_default())?;
         let mut signature = [0; 32];
         let text = self.signature.unwrap_or_default();
         let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
-        if !lower || hex::decode_to_slice(&text, &mut signature).is_err() {
+        if !lower || hex::decode_to_slice(&*text, &mut signature).is_err() {
             // What cannot be a signature is not this request's.
             return Err(SignatureError::Mismatch);
         }
@@ -309,22 +347,22 @@ fn read_credential(text: &str) -> Result<(String, Scope), SignatureError> {
     if id.len() > ACCESS_KEY_ID_BYTES_MAX || ![id, region, service].into_iter().all(is_word) {
         return Err(malformed());
     }
-    if term != "aws4_request" {
+    if term != TERMINATOR {
         return Err(SignatureError::OutOfScope(
             "Credential should be scoped with a valid terminator: 'aws4_request'.".into(),
         ));
     }
-    let scope = Scope { date: date.into(), region: region.into(), service: service.into() };
-    Ok((id.to_owned(), scope))
+    Ok((id.to_owned(), Scope::new(date, region, service)))
 }
 
-fn read_signed_headers(text: &str) -> Result<Vec<String>, SignatureError> {
-    let names: Vec<String> = text.split(';').map(str::to_owned).collect();
+fn read_signed_headers(text: Cow<'_, str>) -> Result<Cow<'_, str>, SignatureError> {
     let well_formed = text.len() <= SIGNED_HEADERS_BYTES_MAX
-        && names.iter().all(|name| !name.is_empty() && !name.bytes().any(|byte| byte.is_ascii_uppercase()))
-        && names.is_sorted_by(|one, other| one < other);
+        && text
+            .split(';')
+            .all(|name| !name.is_empty() && !name.bytes().any(|byte| byte.is_ascii_uppercase()))
+        && text.split(';').is_sorted_by(|one, other| one < other);
     if well_formed {
-        Ok(names)
+        Ok(text)
     } else {
         Err(SignatureError::incomplete("SignedHeaders must be names in lower case, sorted, each once."))
     }
@@ -348,16 +386,14 @@ fn read_date(text: &str) -> Result<(Timestamp, String), SignatureError> {
         let time = Timestamp::from_millis(time.timestamp().as_millisecond());
         return Ok((time, basic_format(time)));
     }
-    let part = |range: std::ops::Range<usize>| text.get(range).unwrap_or_default();
-    let extended = format!(
-        "{}-{}-{}T{}:{}:{}Z",
-        part(0..4),
-        part(4..6),
-        part(6..8),
-        part(9..11),
-        part(11..13),
-        part(13..15)
-    );
-    let time = extended.parse().map_err(|_| malformed())?;
-    Ok((time, text.to_owned()))
+    let number = |range: std::ops::Range<usize>| text.get(range)?.parse().ok();
+    // No part is longer than two digits but the year.
+    let part = |at: usize| number(at..at + 2).and_then(|part: i16| i8::try_from(part).ok());
+    let civil = number(0..4).zip(part(4)).zip(part(6)).zip(part(9)).zip(part(11)).zip(part(13));
+    let civil = civil.and_then(|(((((year, month), day), hour), minute), second)| {
+        jiff::civil::DateTime::new(year, month, day, hour, minute, second, 0).ok()
+    });
+    let time =
+        civil.and_then(|civil| jiff::tz::Offset::UTC.to_timestamp(civil).ok()).ok_or_else(malformed)?;
+    Ok((Timestamp::from_millis(time.as_millisecond()), text.to_owned()))
 }

@@ -323,11 +323,7 @@ fn a_header_that_came_twice_is_signed_with_both_values() {
 #[test]
 fn signing_keys_are_derived_once_and_kept_apart() {
     let keys = SigningKeys::default();
-    let scope = |service: &str| Scope {
-        date: "20260101".into(),
-        region: "us-east-1".into(),
-        service: service.into(),
-    };
+    let scope = |service: &str| Scope::new("20260101", "us-east-1", service);
     let secret = || Ok::<_, ()>(SecretBytes::from(SECRET.as_bytes()));
     let first = keys.get("AKIDEXAMPLE", &scope("kms"), secret).unwrap();
     let again = keys.get("AKIDEXAMPLE", &scope("kms"), || Err(())).unwrap();

@@ -38,7 +38,7 @@ impl Asked<'_> {
         let names = |name: fn(&Record) -> Option<String>| -> BTreeSet<String> {
             seen.iter().filter_map(|Found { record, .. }| name(record)).collect()
         };
-        let mut events = names(|record| Some(record.event_name.clone()));
+        let mut events = names(|record| Some(record.event_name.clone().into_owned()));
         events.extend(OPERATIONS.iter().map(|operation| operation.name.to_owned()));
         let known = [events, names(principal), names(|record| record.error_code.clone())];
         let near = asked.iter().zip(&known).filter_map(|(asked, known)| nearest((*asked)?, known));

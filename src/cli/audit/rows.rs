@@ -17,7 +17,7 @@ pub(super) fn row(number: u64, record: &Record) -> Vec<String> {
         number.to_string(),
         when(record),
         who(record),
-        record.event_name.clone(),
+        record.event_name.to_string(),
         what(&record.resources),
         outcome(record),
     ]

@@ -303,7 +303,7 @@ fn check(place: &Place, picture: &Picture, worlds: &[Vec<crate::world::Row>], fi
     let made: Vec<&str> = records
         .iter()
         .filter(|record: &&crate::audit::Record| record.event_source == "kms.amazonaws.com")
-        .map(|record| record.event_name.as_str())
+        .map(|record| &*record.event_name)
         .collect();
     let all = [
         "CreateKey",

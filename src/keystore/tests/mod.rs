@@ -163,7 +163,7 @@ fn assert_latched(keystore: &Keystore, key: &KeyArn) {
 
 fn names(keystore: &Keystore) -> Vec<String> {
     let records = keystore.audit_tail(&keystore.administrator(), 99).unwrap();
-    records.into_iter().map(|record| record.event_name).collect()
+    records.into_iter().map(|record| record.event_name.into_owned()).collect()
 }
 
 #[test]
@@ -182,10 +182,7 @@ fn a_change_whose_state_was_not_written_is_answered_by_nobody_and_disowned_once(
     assert!(world.keys().count() == 1 && world.key(&key).is_some());
     let records = keystore.audit_tail(&keystore.administrator(), 2).unwrap();
     let [created, disowned] = records.as_slice() else { panic!("two records") };
-    assert_eq!(
-        (created.event_name.as_str(), disowned.event_name.as_str()),
-        ("CreateKey", "RecoverAfterCrash")
-    );
+    assert_eq!((&*created.event_name, &*disowned.event_name), ("CreateKey", "RecoverAfterCrash"));
     let details = disowned.service_event_details.as_ref().unwrap();
     assert_eq!(details["notApplied"], serde_json::json!([created.event_id]));
     drop((keystore, world));

@@ -68,7 +68,7 @@ impl CloudTrail<'_> {
         let last = self.log.find(&query).map_err(super::unreadable)?.into_iter().next();
         let first_kept = self.log.first_kept().map_err(super::unreadable)?;
         let usage = last.map(|last| KeyLastUsageData {
-            operation: Some(last.record.event_name),
+            operation: Some(last.record.event_name.into_owned()),
             timestamp: Some(last.record.event_time),
             cloud_trail_event_id: Some(last.record.event_id),
             kms_request_id: last.record.request_id,

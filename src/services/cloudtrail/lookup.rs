@@ -163,16 +163,16 @@ fn filter(attribute: &LookupAttribute) -> Result<Filter, CallError> {
 fn event(found: Found) -> Event {
     let record = found.record;
     let resource = |one: &crate::audit::ResourceEntry| EventResource {
-        resource_type: one.resource_type.clone(),
+        resource_type: one.resource_type.to_string(),
         resource_name: one.arn.clone(),
     };
     Event {
         event_id: record.event_id.clone(),
-        event_name: record.event_name.clone(),
+        event_name: record.event_name.to_string(),
         read_only: record.read_only.to_string(),
         access_key_id: record.user_identity.access_key_id.clone(),
         event_time: record.event_time,
-        event_source: record.event_source.clone(),
+        event_source: record.event_source.to_string(),
         username: username(&record).map(ToOwned::to_owned),
         resources: record.resources.iter().map(resource).collect(),
         cloud_trail_event: String::from_utf8_lossy(&record.to_canonical_bytes()).into_owned(),

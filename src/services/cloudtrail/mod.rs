@@ -140,7 +140,7 @@ fn unreadable(error: IndexError) -> CallError {
 /// The digest of the ciphertext that a call opened.
 fn opened_ciphertext(record: &Record) -> Option<&str> {
     let facts = record.additional_event_data.as_ref()?;
-    let name = match record.event_name.as_str() {
+    let name = match &*record.event_name {
         "Decrypt" => CIPHERTEXT_DIGEST,
         "ReEncrypt" => SOURCE_CIPHERTEXT_DIGEST,
         _ => return None,

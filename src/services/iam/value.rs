@@ -141,8 +141,8 @@ impl From<Description> for String {
 }
 
 /// How a path begins: a slash and printable characters (IAM API, `pathPrefixType`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct PathPrefix(String);
 
 text_identifier!(PathPrefix);

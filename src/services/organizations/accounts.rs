@@ -104,7 +104,7 @@ impl CreateAccount {
         });
         let random: [u8; 8] = call.random().array()?;
         let account = Account {
-            email: self.email.clone().map(String::from),
+            email: self.email.as_ref().map(ToString::to_string),
             membership: organization.map(|organization| membership(&organization, now)),
             ..Account::standing_alone(id.clone(), self.account_name.to_string(), now)
         };

@@ -93,7 +93,7 @@ impl CreatePolicy {
         let policy = ControlPolicy {
             id,
             name: self.name.to_string(),
-            description: self.description.clone().map(String::from).unwrap_or_default(),
+            description: self.description.as_ref().map(ToString::to_string).unwrap_or_default(),
             policy_type: self.policy_type,
             document,
         };

@@ -25,8 +25,8 @@ pub const DESCRIPTION_CHARS_MAX: usize = 512;
 const EMAIL_CHARS: std::ops::RangeInclusive<usize> = 6..=64;
 
 /// The name of an account: 1 to [`ACCOUNT_NAME_CHARS_MAX`] printable ASCII characters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct AccountName(String);
 
 text_identifier!(AccountName);
@@ -47,8 +47,8 @@ impl FromStr for AccountName {
 }
 
 /// The name of an organizational unit or a control policy: 1 to [`NAME_CHARS_MAX`] characters.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Name(String);
 
 text_identifier!(Name);
@@ -69,8 +69,8 @@ impl FromStr for Name {
 }
 
 /// What a control policy is for: at most [`DESCRIPTION_CHARS_MAX`] characters.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct PolicyDescription(String);
 
 text_identifier!(PolicyDescription);
@@ -89,8 +89,8 @@ impl FromStr for PolicyDescription {
 }
 
 /// An e-mail address.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Email(String);
 
 text_identifier!(Email);

@@ -414,7 +414,7 @@ fn records_tell_of_sessions_and_hold_no_secret() {
     let secret = std::str::from_utf8(assumed.credentials.secret_access_key.expose_secret()).unwrap();
     assert!(!text.contains(secret) && !text.contains(&assumed.credentials.session_token));
     let [assume, list] = records.as_slice() else { panic!("two records") };
-    assert_eq!((assume.event_name.as_str(), assume.read_only), ("AssumeRole", true));
+    assert_eq!((&*assume.event_name, assume.read_only), ("AssumeRole", true));
     let identity = &list.user_identity;
     assert_eq!(identity.access_key_id.as_deref(), Some(assumed.credentials.access_key_id.as_str()));
     let context = identity.session_context.as_ref().unwrap();

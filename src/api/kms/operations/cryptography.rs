@@ -7,7 +7,7 @@ use super::Begun;
 use crate::{
     api::{
         error::WireError,
-        json::{Blob, written},
+        json::{Blob, written_with_blobs},
         kms::{
             Pending,
             parameters::{Parameters, SYMMETRIC_DEFAULT},
@@ -38,11 +38,14 @@ pub(super) fn encrypt(request: &Begun<'_>) -> Result<Pending, WireError> {
         encryption_context: parameters.context("EncryptionContext")?,
     };
     request.call(&operation, |Encrypted { ciphertext_blob, key_id }| {
-        written(&EncryptAnswer {
-            ciphertext_blob: Blob(&ciphertext_blob),
-            key_id,
-            encryption_algorithm: SYMMETRIC_DEFAULT,
-        })
+        written_with_blobs(
+            ciphertext_blob.len(),
+            &EncryptAnswer {
+                ciphertext_blob: Blob(&ciphertext_blob),
+                key_id,
+                encryption_algorithm: SYMMETRIC_DEFAULT,
+            },
+        )
     })
 }
 
@@ -75,12 +78,15 @@ pub(super) fn decrypt(request: &Begun<'_>) -> Result<Pending, WireError> {
         encryption_context: parameters.context("EncryptionContext")?,
     };
     request.call(&operation, |Decrypted { plaintext, key_id, key_material_id }| {
-        written(&DecryptAnswer {
-            key_id,
-            plaintext: Blob(plaintext.expose_secret()),
-            encryption_algorithm: SYMMETRIC_DEFAULT,
-            key_material_id,
-        })
+        written_with_blobs(
+            plaintext.len(),
+            &DecryptAnswer {
+                key_id,
+                plaintext: Blob(plaintext.expose_secret()),
+                encryption_algorithm: SYMMETRIC_DEFAULT,
+                key_material_id,
+            },
+        )
     })
 }
 
@@ -120,15 +126,18 @@ pub(super) fn re_encrypt(request: &Begun<'_>) -> Result<Pending, WireError> {
         destination_encryption_context: parameters.context("DestinationEncryptionContext")?,
     };
     request.call(&operation, |moved: ReEncrypted| {
-        written(&ReEncryptAnswer {
-            ciphertext_blob: Blob(&moved.ciphertext_blob),
-            source_key_id: moved.source_key_id,
-            key_id: moved.key_id,
-            source_encryption_algorithm: SYMMETRIC_DEFAULT,
-            destination_encryption_algorithm: SYMMETRIC_DEFAULT,
-            source_key_material_id: moved.source_key_material_id,
-            destination_key_material_id: moved.destination_key_material_id,
-        })
+        written_with_blobs(
+            moved.ciphertext_blob.len(),
+            &ReEncryptAnswer {
+                ciphertext_blob: Blob(&moved.ciphertext_blob),
+                source_key_id: moved.source_key_id,
+                key_id: moved.key_id,
+                source_encryption_algorithm: SYMMETRIC_DEFAULT,
+                destination_encryption_algorithm: SYMMETRIC_DEFAULT,
+                source_key_material_id: moved.source_key_material_id,
+                destination_key_material_id: moved.destination_key_material_id,
+            },
+        )
     })
 }
 
@@ -181,12 +190,15 @@ pub(super) fn generate_data_key(request: &Begun<'_>) -> Result<Pending, WireErro
         encryption_context: parameters.context("EncryptionContext")?,
     };
     request.call(&operation, |DataKey { plaintext, ciphertext_blob, key_id, key_material_id }| {
-        written(&DataKeyAnswer {
-            ciphertext_blob: Blob(&ciphertext_blob),
-            plaintext: Some(Blob(plaintext.expose_secret())),
-            key_id,
-            key_material_id,
-        })
+        written_with_blobs(
+            ciphertext_blob.len() + plaintext.len(),
+            &DataKeyAnswer {
+                ciphertext_blob: Blob(&ciphertext_blob),
+                plaintext: Some(Blob(plaintext.expose_secret())),
+                key_id,
+                key_material_id,
+            },
+        )
     })
 }
 
@@ -198,12 +210,15 @@ pub(super) fn generate_data_key_without_plaintext(request: &Begun<'_>) -> Result
         encryption_context: parameters.context("EncryptionContext")?,
     };
     request.call(&operation, |EncryptedDataKey { ciphertext_blob, key_id, key_material_id }| {
-        written(&DataKeyAnswer {
-            ciphertext_blob: Blob(&ciphertext_blob),
-            plaintext: None,
-            key_id,
-            key_material_id,
-        })
+        written_with_blobs(
+            ciphertext_blob.len(),
+            &DataKeyAnswer {
+                ciphertext_blob: Blob(&ciphertext_blob),
+                plaintext: None,
+                key_id,
+                key_material_id,
+            },
+        )
     })
 }
 
@@ -219,6 +234,6 @@ pub(super) fn generate_random(request: &Begun<'_>) -> Result<Pending, WireError>
         return Err(WireError::validation("NumberOfBytes is required."));
     };
     request.call(&GenerateRandom { number_of_bytes }, |bytes| {
-        written(&Answer { plaintext: Blob(bytes.expose_secret()) })
+        written_with_blobs(bytes.len(), &Answer { plaintext: Blob(bytes.expose_secret()) })
     })
 }
