@@ -100,13 +100,15 @@ pub(in crate::api) fn written_with_blobs(
     blob_bytes: usize,
     answer: &impl Serialize,
 ) -> Result<Bytes, WireError> {
-    // Three bytes are four characters, and each blob may fill up to four.
+    // Three bytes are four characters; that each blob's last four may stand for fewer is in the room beside them.
     written_into(BESIDE_BLOBS_BYTES + blob_bytes / 3 * 4, answer)
 }
 
 fn written_into(room: usize, answer: &impl Serialize) -> Result<Bytes, WireError> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    match serde_json::to_writer(&mut *bytes, answer) {
+    let written = serde_json::to_writer(&mut *bytes, answer);
+    debug_assert!(room == ANSWER_BYTES || bytes.capacity() == room, "an answer with a secret was moved");
+    match written {
         Ok(()) => Ok(Bytes::from_owner(Wiped(bytes))),
         Err(_) => Err(WireError::new("KMSInternalException", "").with_status(500)),
     }
@@ -168,6 +170,30 @@ mod tests {
         }
         assert_eq!(&written(&Answer { blob: Blob(b"\xff\x00") }).unwrap()[..], br#"{"blob":"/wA="}"#);
         assert_eq!(blob("/wA=").unwrap().as_slice(), b"\xff\x00");
+    }
+
+    #[test]
+    fn the_longest_answer_with_secrets_is_not_moved() {
+        #[derive(Serialize)]
+        struct Answer<'a> {
+            blobs: [Blob<'a>; 2],
+            arns: [String; 2],
+            material_ids: [String; 2],
+            names: String,
+        }
+        // Two ARNs of the longest Region and key id, and more names than any answer has.
+        let arn = format!("arn:aws:kms:{}:111122223333:key/{}", "r".repeat(32), "k".repeat(128));
+        for length in [0, 1, 32, 1024, 4096, 6144] {
+            let blob = vec![b'x'; length];
+            let answer = Answer {
+                blobs: [Blob(&blob); 2],
+                arns: [arn.clone(), arn.clone()],
+                material_ids: ["m".repeat(64), "m".repeat(64)],
+                names: "n".repeat(256),
+            };
+            // `written_into` checks that its buffer has not grown.
+            assert!(written_with_blobs(2 * length, &answer).is_ok());
+        }
     }
 
     proptest! {

@@ -67,8 +67,8 @@ impl dyn Random + '_ {
     }
 }
 
-/// Ids that a thread has in reserve, so that not every one costs a call to the system. Keys, nonces and salts are never
-/// taken from here: a copy of the machine would have the same ones.
+/// Ids that a thread has in reserve, so that not every one costs a call to the system. Two copies of a running machine
+/// have the same ones, so keys, nonces and salts are never taken from here.
 struct Reserve {
     ids: [[u8; 16]; 64],
     left: usize,

@@ -8,7 +8,7 @@ use std::cell::Cell;
 
 use zeroize::optimization_barrier;
 
-/// More than the deepest of these calls uses, in 8-byte words: 16 KiB.
+/// More than the deepest of these calls uses, with what lies between it and the outermost one, in 8-byte words: 16 KiB.
 const WORDS: usize = 2048;
 
 thread_local! {
@@ -30,6 +30,7 @@ pub(crate) fn wiped<T>(work: impl FnOnce() -> T) -> T {
 struct Wipe;
 
 impl Drop for Wipe {
+    #[inline]
     fn drop(&mut self) {
         INSIDE.set(false);
         wipe();
@@ -46,4 +47,21 @@ fn wipe() {
     let words = [0_u64; WORDS];
     // Else the compiler would find it useless.
     optimization_barrier(&words);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outermost_call_overwrites_and_a_panic_does_not_keep_it_from_that() {
+        let inside = || INSIDE.get();
+        assert!(!inside());
+        assert!(wiped(|| wiped(inside) && inside()));
+        assert!(!inside());
+        assert!(
+            std::panic::catch_unwind(|| wiped(|| wiped(|| std::panic::resume_unwind(Box::new(()))))).is_err()
+        );
+        assert!(!inside());
+    }
 }

@@ -56,9 +56,8 @@ impl Identity {
             Self::User(user) => (PrincipalKind::User, &user.path),
             Self::Role(role) => (PrincipalKind::Role, &role.path),
         };
-        let path = path.as_str();
-        let path_and_name = arn.path_and_name().strip_prefix(path.strip_prefix('/').unwrap_or(path));
-        arn.kind() == kind && arn.account() == self.account() && path_and_name == Some(self.name())
+        let name = arn.path_and_name().strip_prefix(path.in_arn());
+        arn.kind() == kind && arn.account() == self.account() && name == Some(self.name())
     }
 
     /// Its unique id.
@@ -89,5 +88,41 @@ impl Identity {
     #[must_use]
     pub fn boundary(&self) -> Option<&PolicyArn> {
         either!(self.boundary).as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::iam::UniqueId;
+
+    #[test]
+    fn an_identity_has_the_arn_of_its_own_path_alone() {
+        let user = |path: &str| {
+            let (account, name) = ("111122223333".parse().unwrap(), "alice".parse().unwrap());
+            let id: UniqueId = "AIDAEXAMPLEEXAMPLEXY".parse().unwrap();
+            Identity::User(Arc::new(User::new(
+                account,
+                path.parse().unwrap(),
+                name,
+                id,
+                Timestamp::default(),
+            )))
+        };
+        let has = |path: &str, arn: &str| user(path).has_arn(&format!("arn:aws:iam::{arn}").parse().unwrap());
+        for path in ["/", "/team/", "/team/research/"] {
+            assert!(user(path).has_arn(&user(path).arn()), "{path}");
+        }
+        assert!(has("/team/", "111122223333:user/team/alice"));
+        for other in [
+            "111122223333:user/alice",
+            "111122223333:user/teams/alice",
+            "111122223333:user/team/bob",
+            "111122223333:user/team/x/alice",
+            "111122223333:role/team/alice",
+            "444455556666:user/team/alice",
+        ] {
+            assert!(!has("/team/", other), "{other}");
+        }
     }
 }

@@ -88,7 +88,12 @@ impl IamPath {
     /// The path followed by a name, as it stands in an ARN behind the kind: `team/research/alice`.
     #[must_use]
     pub fn with(&self, name: &impl fmt::Display) -> String {
-        format!("{}{name}", self.0.strip_prefix('/').unwrap_or(&self.0))
+        format!("{}{name}", self.in_arn())
+    }
+
+    /// The path as it stands in an ARN: without the slash at its beginning.
+    pub(super) fn in_arn(&self) -> &str {
+        self.0.strip_prefix('/').unwrap_or(&self.0)
     }
 
     /// Takes `team/research/alice` apart into its path and its name.

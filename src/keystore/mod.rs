@@ -385,16 +385,6 @@ impl Keystore {
         Ok(self.door.world()?.settings().clone())
     }
 
-    /// The Region that it stands for.
-    ///
-    /// # Errors
-    ///
-    /// When the keystore cannot write any more.
-    #[cfg(feature = "server")]
-    pub(crate) fn region(&self) -> Result<Region, CallError> {
-        Ok(self.door.world()?.settings().region.clone())
-    }
-
     /// The world as it is now. Nothing in it is secret.
     ///
     /// # Errors
@@ -523,7 +513,8 @@ impl Place {
 
 impl Identity {
     fn generate(root: &RootKey, random: &mut dyn Random) -> Result<(Self, SigningKey), KeystoreError> {
-        let id = random.uuid()?;
+        // It salts what derives from the root key, so it is no id of the reserve.
+        let id = uuid::Builder::from_random_bytes(random.array()?).into_uuid().to_string();
         let seed: SecretKey = random.secret()?;
         let signing_key = SigningKey::from_seed(&seed);
         let identity = Self { id, log_public_key: signing_key.public_key(), log_key: Vec::new() };

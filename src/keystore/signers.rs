@@ -6,7 +6,10 @@ use crate::{
     kms::{CallError, Caller},
 };
 #[cfg(feature = "server")]
-use crate::{model::PrincipalArn, secret::SecretBytes};
+use crate::{
+    model::{PrincipalArn, Region},
+    secret::SecretBytes,
+};
 
 impl Keystore {
     /// The caller as a person names it: as [`Caller::parse`] has it, or by the id of an access key (`AKIA…`) or session
@@ -20,6 +23,12 @@ impl Keystore {
             Ok(id) => self.sts().caller(&id),
             Err(_) => Ok(Caller::parse(name, &self.settings()?.account)?),
         }
+    }
+
+    /// The Region that signatures are scoped to.
+    #[cfg(feature = "server")]
+    pub(crate) fn region(&self) -> Result<Region, CallError> {
+        Ok(self.door.world()?.settings().region.clone())
     }
 
     /// Whom an active access key belongs to; with a session token, whose session it is.

@@ -351,11 +351,8 @@ impl Call<'_> {
     /// Decides whether the caller may do `action` to a key: for a call and for a question about one alike.
     pub(super) fn judge_key(&self, action: &str, named: &NamedKey, conditions: &KeyConditions<'_>) -> Judged {
         let key = &named.key;
-        let context = LazyCell::new(|| {
-            let mut context = conditions::global(self);
-            conditions::of_key(&mut context, self, named, conditions);
-            context
-        });
+        // By far the most decisions, and the most condition keys: few policies look at any.
+        let context = LazyCell::new(|| conditions::of_key(self, named, conditions));
         let mut resource = Resource::key(&key.arn);
         if key.tier == Tier::AwsManaged {
             resource = resource.aws_managed();

@@ -5,8 +5,9 @@
 //! transaction, and only then answers. So nothing is answered before its record is durable, a mutation's record comes
 //! before its state, and under load one fsync serves many calls.
 //!
-//! Where calls come many at a time, the writer waits a moment before it takes what has queued up, so that one fsync serves more
-//! of them (PostgreSQL's `commit_delay` and `commit_siblings` do the same). A call that comes alone is written at once.
+//! Where calls come many at a time and an fsync takes its time, the writer waits a moment before it takes what has
+//! queued up, so that one fsync serves more of them (as PostgreSQL does with `commit_delay` and `commit_siblings`). A
+//! call that comes alone is written at once.
 //!
 //! After any failure the writer latches: nothing is answered any more until the keystore is opened anew. What was
 //! decided on top of a change that did not become durable must not be believed.
@@ -15,7 +16,7 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::CallError;
@@ -25,14 +26,29 @@ use crate::{
     world::{Change, Row, RowChange, RowId, World},
 };
 
-/// How many calls must have shared a batch for the next batch to wait for company.
+/// How many calls must have shared the last batch for the next one to wait for company.
 const SIBLINGS_MIN: usize = 4;
-/// How long it waits then, as long as more come: less than an fsync takes.
+/// How long it waits, again as long as more come; and how long the last batch must have taken to write.
 const GATHERING: Duration = Duration::from_micros(150);
 /// How often it waits at most.
 const GATHERINGS_MAX: usize = 3;
 /// With so many calls a batch is worth its fsync: the other callers' are decided meanwhile.
 const GATHERED_ENOUGH: usize = 16;
+/// After so long without any call nothing is known of the next ones.
+const FORGETTING: Duration = Duration::from_millis(5);
+
+/// What the last batch tells of the next: whether it pays to wait for company.
+#[derive(Debug, Clone, Copy, Default)]
+struct LastBatch {
+    calls: usize,
+    took: Duration,
+}
+
+impl LastBatch {
+    fn foretells_company(self) -> bool {
+        self.calls >= SIBLINGS_MIN && self.took >= GATHERING
+    }
+}
 
 /// A record as it will stand in the log. Whoever decides the call writes it down, so that the one writer need not.
 #[derive(Debug)]
@@ -196,14 +212,27 @@ impl Shared {
         self.head.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets the head go for as long as it pays to wait for company.
+    /// Waits until something is queued, or the writer is to stop; answers for how long.
+    fn sleep<'h>(&self, mut head: MutexGuard<'h, Head>) -> (MutexGuard<'h, Head>, Duration) {
+        let since = Instant::now();
+        while head.queue.is_empty() && !head.closing {
+            head.idle = true;
+            head = self.filled.wait(head).unwrap_or_else(PoisonError::into_inner);
+        }
+        head.idle = false;
+        (head, since.elapsed())
+    }
+
+    /// Waits until enough is queued, or no more comes.
     fn gather<'h>(&self, mut head: MutexGuard<'h, Head>) -> MutexGuard<'h, Head> {
         for _ in 0..GATHERINGS_MAX {
-            let before = head.queue.len();
+            let queued = head.queue.len();
+            if head.closing || queued >= GATHERED_ENOUGH {
+                break;
+            }
             let waited = self.filled.wait_timeout_while(head, GATHERING, |head| !head.closing);
             head = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(head, _)| head);
-            let gathered = head.queue.len();
-            if head.closing || gathered == before || gathered >= GATHERED_ENOUGH {
+            if head.queue.len() == queued {
                 break;
             }
         }
@@ -213,15 +242,10 @@ impl Shared {
     fn run(&self, mut sinks: Sinks) -> Sinks {
         let _last_act = Latch(self);
         let mut state_is_behind = false;
-        let mut last_shared_by = 0;
+        let mut last = LastBatch::default();
         loop {
-            let mut head = self.lock();
-            while head.queue.is_empty() && !head.closing {
-                head.idle = true;
-                head = self.filled.wait(head).unwrap_or_else(PoisonError::into_inner);
-            }
-            head.idle = false;
-            if last_shared_by >= SIBLINGS_MIN {
+            let (mut head, slept) = self.sleep(self.lock());
+            if slept < FORGETTING && last.foretells_company() {
                 head = self.gather(head);
             }
             if head.queue.is_empty() {
@@ -233,9 +257,9 @@ impl Shared {
                 return sinks;
             }
             let mut queue = std::mem::take(&mut head.queue);
-            last_shared_by = queue.len();
             let outcome = head.check();
             drop(head);
+            let begun = Instant::now();
 
             let outcome = outcome.and_then(|()| match write(&mut sinks, &mut queue) {
                 Ok(written) => {
@@ -249,6 +273,7 @@ impl Shared {
                     Err(CallError::internal(why))
                 }
             });
+            last = LastBatch { calls: queue.len(), took: begun.elapsed() };
             for (_, waiter) in queue {
                 if let Some(waiter) = waiter {
                     waiter(outcome.clone());
@@ -328,4 +353,19 @@ fn write(sinks: &mut Sinks, queue: &mut [(Entry, Option<Waiter>)]) -> Result<Wri
     }
     sinks.storage.commit(&batch).map_err(|error| error.to_string())?;
     Ok(Written { position, state_committed: Some(true) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn company_is_waited_for_when_several_shared_a_batch_that_took_its_time() {
+        let (quick, slow) = (Duration::from_micros(20), Duration::from_micros(400));
+        for (calls, took, waits) in [(1, slow, false), (3, slow, false), (4, slow, true), (64, quick, false)]
+        {
+            assert_eq!(LastBatch { calls, took }.foretells_company(), waits, "{calls} in {took:?}");
+        }
+        assert!(!LastBatch::default().foretells_company());
+    }
 }

@@ -135,18 +135,13 @@ fn of_spec(context: &mut ConditionContext, spec: KeySpec, usage: KeyUsage) {
     context.set("kms:KeyUsage", usage.as_str()).set("kms:CustomerMasterKeyUsage", usage.as_str());
 }
 
-/// The keys of a request about a KMS key.
-pub(super) fn of_key(
-    context: &mut ConditionContext,
-    call: &Call<'_>,
-    named: &NamedKey,
-    more: &KeyConditions<'_>,
-) {
-    let key = &named.key;
+/// All keys of a request about a KMS key.
+pub(super) fn of_key(call: &Call<'_>, named: &NamedKey, more: &KeyConditions<'_>) -> ConditionContext {
+    let (key, mut context) = (&named.key, global(call));
     let resource = Resource::key(&key.arn);
     context.resource(&resource, call.authenticated.facts());
-    of_owners_organization(context, call, key.arn.account());
-    of_spec(context, key.spec, key.usage);
+    of_owners_organization(&mut context, call, key.arn.account());
+    of_spec(&mut context, key.spec, key.usage);
     context.set("kms:KeyOrigin", key.origin.as_str()).set_bool("kms:MultiRegion", false);
     context.resource_tags(&resource, key.tags.iter());
     context.resource_aliases(call.world.aliases_of(&key.arn).map(|alias| alias.name.to_string()));
@@ -157,7 +152,8 @@ pub(super) fn of_key(
     if key.tier == Tier::AwsOwned {
         context.set("kms:CallerAccount", call.caller.account().as_str());
     }
-    of_operation(context, call, named, more);
+    of_operation(&mut context, call, named, more);
+    context
 }
 
 /// The keys that the table of operations has for this operation, as far as the request gives them.

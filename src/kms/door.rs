@@ -432,9 +432,9 @@ impl Door {
             additional_event_data: None,
             request_id: Some(match caller.request_id() {
                 Some(id) => id.to_owned(),
-                None => random_uuid(random)?,
+                None => random.uuid()?,
             }),
-            event_id: random_uuid(random)?,
+            event_id: random.uuid()?,
             read_only: O::READ_ONLY,
             resources: Vec::new(),
             event_type: EventType::AwsApiCall,
@@ -472,11 +472,6 @@ fn mark_dry_run(records: &mut [Record]) {
             other => *other = json!({"dryRun": true}),
         }
     }
-}
-
-/// A random UUID for a record.
-pub(super) fn random_uuid(random: &mut dyn Random) -> Result<String, CallError> {
-    Ok(random.uuid()?)
 }
 
 /// How a call was decided: of one that was denied with an id, under which its error and its record name it too.
@@ -567,7 +562,7 @@ fn finished<O: Operation>(
         Some(std::mem::take(&mut outcome.additional)).filter(|facts: &Map<_, _>| !facts.is_empty());
     let mut records = vec![record];
     for account in others {
-        let (Ok(event_id), Some(first)) = (random_uuid(random), records.first_mut()) else { return records };
+        let (Ok(event_id), Some(first)) = (random.uuid(), records.first_mut()) else { return records };
         let shared = first.shared_event_id.get_or_insert_with(|| event_id.clone()).clone();
         let mut copy = first.clone();
         copy.event_id = event_id;

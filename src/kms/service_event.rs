@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{CallError, commit::Recorded, door::random_uuid};
+use super::{CallError, commit::Recorded};
 use crate::{
     audit::{EVENT_VERSION, EventType, Record, ResourceEntry, UserIdentity},
     crypto::random::Random,
@@ -38,7 +38,7 @@ pub(super) fn records(
         response_elements: Value::Null,
         additional_event_data: None,
         request_id: None,
-        event_id: random_uuid(random)?,
+        event_id: random.uuid()?,
         read_only: false,
         resources: vec![ResourceEntry::kms_key(&key.arn)],
         event_type: EventType::AwsServiceEvent,

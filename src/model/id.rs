@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use compact_str::CompactString;
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::ParseError;
@@ -153,17 +154,11 @@ impl MaterialId {
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
-
-    fn digits(&self) -> [u8; 64] {
-        let mut digits = [0; 64];
-        data_encoding::HEXLOWER.encode_mut(&self.0, &mut digits);
-        digits
-    }
 }
 
 impl fmt::Display for MaterialId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(str::from_utf8(&self.digits()).unwrap_or_default())
+        HEXLOWER.encode_display(&self.0).fmt(formatter)
     }
 }
 
@@ -189,7 +184,7 @@ impl TryFrom<String> for MaterialId {
 
 impl Serialize for MaterialId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(str::from_utf8(&self.digits()).unwrap_or_default())
+        serializer.collect_str(self)
     }
 }
 

@@ -68,9 +68,8 @@ enum Keys<'a> {
 }
 
 impl<'a> RequestContext<'a> {
-    /// Condition keys that are put together when a policy first looks at one, such as by a [`LazyCell`](std::cell::LazyCell).
-    #[must_use]
-    pub fn when_asked(keys: &'a dyn Deref<Target = ConditionContext>) -> Self {
+    /// Condition keys that are put together when a policy first looks at one, and are the same ever after.
+    pub(crate) fn when_asked(keys: &'a dyn Deref<Target = ConditionContext>) -> Self {
         Self(Keys::WhenAsked(keys))
     }
 

@@ -87,7 +87,7 @@ pub(super) struct Gatekeeper {
 }
 
 /// The access key id of nobody: no client can send it, for it is no word.
-const NOBODY: &str = "-";
+const NOBODY: &str = ".";
 
 impl Gatekeeper {
     pub(super) fn new(authentication: Authentication, clock: Arc<dyn Clock>) -> io::Result<Self> {

@@ -95,7 +95,8 @@ pub(super) async fn answer(shared: &Arc<Shared>, arrival: &Arrival, request: Req
     }
     let started = Instant::now();
     let _under_way = shared.metrics.begin();
-    let Ok(request_id) = new_request_id() else { return plain(500, "text/plain", "") };
+    let random: &mut dyn Random = &mut SystemRandom;
+    let Ok(request_id) = random.uuid() else { return plain(500, "text/plain", "") };
     let (parts, body) = request.into_parts();
     let read = match shared.bodies.read(body).await {
         Ok(read) => read,
@@ -118,11 +119,6 @@ pub(super) async fn answer(shared: &Arc<Shared>, arrival: &Arrival, request: Req
         error = error.map(|error| error.code.as_str()), micros = took.as_micros(), "answered"
     );
     answered(wanted.shape(), &request_id, outcome)
-}
-
-fn new_request_id() -> Result<String, crate::crypto::random::RandomError> {
-    let random: &mut dyn Random = &mut SystemRandom;
-    random.uuid()
 }
 
 /// Finds out what a request asks for.

@@ -38,7 +38,7 @@ pub(super) fn request(presented: &Presented<'_>, request: &Request<'_>, settings
         text.push('\n');
     }
     text.push('\n');
-    text.push_str(&presented.signed_headers);
+    text.push_str(&presented.signed_header_list);
     text.push('\n');
     HEXLOWER.encode_append(&request.body_sha256, &mut text);
     text

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::Scope;
+use super::presented::{Scope, TERMINATOR};
 use crate::{
     crypto::digest::{hmac_sha256_next_key, sigv4_date_key, verify_hmac_sha256},
     secret::{SecretBytes, SecretKey},
@@ -28,7 +28,7 @@ impl SigningKey {
         let date = sigv4_date_key(secret_access_key, scope.date().as_bytes());
         let region = hmac_sha256_next_key(&date, scope.region().as_bytes());
         let service = hmac_sha256_next_key(&region, scope.service().as_bytes());
-        Self(hmac_sha256_next_key(&service, b"aws4_request"))
+        Self(hmac_sha256_next_key(&service, TERMINATOR.as_bytes()))
     }
 
     /// Whether this is the signature of the string, in constant time.

@@ -13,7 +13,7 @@ const SIGNED_HEADERS_BYTES_MAX: usize = 4096;
 /// The longest access key id (IAM's `accessKeyIdType`).
 const ACCESS_KEY_ID_BYTES_MAX: usize = 128;
 /// What every scope ends in.
-const TERMINATOR: &str = "aws4_request";
+pub(super) const TERMINATOR: &str = "aws4_request";
 /// Headers whose name begins so must be signed.
 const SIGNED_PREFIX: &str = "x-amz-";
 
@@ -71,7 +71,7 @@ pub struct Presented<'a> {
     access_key_id: String,
     scope: Scope,
     /// Names in lower case and sorted, with semicolons between them.
-    pub(super) signed_headers: Cow<'a, str>,
+    pub(super) signed_header_list: Cow<'a, str>,
     signature: [u8; 32],
     time: Timestamp,
     /// The date as the signature covers it.
@@ -251,7 +251,7 @@ impl<'a> Presented<'a> {
 
     /// The names of the headers that it covers, sorted.
     pub(super) fn signed_headers(&self) -> impl Iterator<Item = &str> {
-        self.signed_headers.split(';')
+        self.signed_header_list.split(';')
     }
 
     pub(super) fn signature(&self) -> &[u8; 32] {
@@ -306,7 +306,7 @@ impl<'a> Parameters<'a> {
 
     fn finish(self, form: Form, date: &str) -> Result<Presented<'a>, SignatureError> {
         let (access_key_id, scope) = read_credential(&self.credential.unwrap_or_default())?;
-        let signed_headers = read_signed_headers(self.signed_headers.unwrap_or_default())?;
+        let signed_header_list = read_signed_headers(self.signed_headers.unwrap_or_default())?;
         let mut signature = [0; 32];
         let text = self.signature.unwrap_or_default();
         let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
@@ -319,7 +319,7 @@ impl<'a> Parameters<'a> {
             form,
             access_key_id,
             scope,
-            signed_headers,
+            signed_header_list,
             signature,
             time,
             date_text,
@@ -389,11 +389,48 @@ fn read_date(text: &str) -> Result<(Timestamp, String), SignatureError> {
     let number = |range: std::ops::Range<usize>| text.get(range)?.parse().ok();
     // No part is longer than two digits but the year.
     let part = |at: usize| number(at..at + 2).and_then(|part: i16| i8::try_from(part).ok());
-    let civil = number(0..4).zip(part(4)).zip(part(6)).zip(part(9)).zip(part(11)).zip(part(13));
+    // A leap second is taken for the one before, as everywhere where time is counted in days of 86,400 seconds.
+    let civil = number(0..4)
+        .zip(part(4))
+        .zip(part(6))
+        .zip(part(9))
+        .zip(part(11))
+        .zip(part(13).map(|second| if second == 60 { 59 } else { second }));
     let civil = civil.and_then(|(((((year, month), day), hour), minute), second)| {
         jiff::civil::DateTime::new(year, month, day, hour, minute, second, 0).ok()
     });
     let time =
         civil.and_then(|civil| jiff::tz::Offset::UTC.to_timestamp(civil).ok()).ok_or_else(malformed)?;
     Ok((Timestamp::from_millis(time.as_millisecond()), text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn dates_that_are_none_are_refused_and_a_leap_second_is_the_one_before() {
+        let read = |text: &str| read_date(text).map(|(time, _)| time);
+        assert_eq!(read("20161231T235960Z"), read("20161231T235959Z"));
+        assert!(read("20160229T000000Z").is_ok());
+        for bad in [
+            "20150229T000000Z",
+            "20160101T240000Z",
+            "20160101T006000Z",
+            "20160101T000061Z",
+            "20161301T000000Z",
+        ] {
+            assert!(matches!(read(bad), Err(SignatureError::Incomplete(_))), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_date_that_is_written_is_read_as_it_was(seconds in 0_i64..253_402_300_799) {
+            let time = Timestamp::from_millis(seconds * 1000);
+            prop_assert_eq!(read_date(&basic_format(time)), Ok((time, basic_format(time))));
+        }
+    }
 }
