@@ -46,7 +46,8 @@ impl Running {
         let mut child =
             Command::new(std::env::current_exe().unwrap()).arg(ECHO).stdout(Stdio::piped()).spawn().unwrap();
         let address = first_line(&mut child);
-        let request = signed(&address, "ListKeys", "{}", ("AKIDEXAMPLE", "secret"));
+        let wish = wish("1234abcd-12ab-34cd-56ef-1234567890ab");
+        let request = signed(&address, "GenerateDataKey", &wish, ("AKIDEXAMPLE", "secret"));
         Self { name: "hyper", address, request, child, _place: None }
     }
 
@@ -125,10 +126,14 @@ fn generate_data_key(address: &str, key: (&str, &str)) -> Vec<u8> {
     let (_, body) = answer.split_once("\r\n\r\n").unwrap();
     let made: serde_json::Value = serde_json::from_str(body).unwrap();
     let id = made["KeyMetadata"]["KeyId"].as_str().unwrap();
-    let wish = format!(
-        "{{\"KeyId\":\"{id}\",\"KeySpec\":\"AES_256\",\"EncryptionContext\":{{\"project\":\"bench\"}}}}"
-    );
-    signed(address, "GenerateDataKey", &wish, key)
+    signed(address, "GenerateDataKey", &wish(id), key)
+}
+
+/// What every server is asked.
+fn wish(key_id: &str) -> String {
+    format!(
+        "{{\"KeyId\":\"{key_id}\",\"KeySpec\":\"AES_256\",\"EncryptionContext\":{{\"project\":\"bench\"}}}}"
+    )
 }
 
 /// A signed request, as bytes.

@@ -28,12 +28,8 @@ use crate::{
 
 /// How many calls must have shared the last batch for the next one to wait for company.
 const SIBLINGS_MIN: usize = 4;
-/// How long it waits, again as long as more come; and how long the last batch must have taken to write.
-const GATHERING: Duration = Duration::from_micros(150);
-/// How often it waits at most.
-const GATHERINGS_MAX: usize = 3;
-/// With so many calls a batch is worth its fsync: the other callers' are decided meanwhile.
-const GATHERED_ENOUGH: usize = 16;
+/// How long it waits, and how long the last batch must have taken to write.
+const GATHERING: Duration = Duration::from_micros(100);
 /// After so long without any call nothing is known of the next ones.
 const FORGETTING: Duration = Duration::from_millis(5);
 
@@ -223,20 +219,10 @@ impl Shared {
         (head, since.elapsed())
     }
 
-    /// Waits until enough is queued, or no more comes.
-    fn gather<'h>(&self, mut head: MutexGuard<'h, Head>) -> MutexGuard<'h, Head> {
-        for _ in 0..GATHERINGS_MAX {
-            let queued = head.queue.len();
-            if head.closing || queued >= GATHERED_ENOUGH {
-                break;
-            }
-            let waited = self.filled.wait_timeout_while(head, GATHERING, |head| !head.closing);
-            head = waited.map_or_else(|poisoned| poisoned.into_inner().0, |(head, _)| head);
-            if head.queue.len() == queued {
-                break;
-            }
-        }
-        head
+    /// Lets the head go for a moment, unless the writer is to stop.
+    fn gather<'h>(&self, head: MutexGuard<'h, Head>) -> MutexGuard<'h, Head> {
+        let waited = self.filled.wait_timeout_while(head, GATHERING, |head| !head.closing);
+        waited.map_or_else(|poisoned| poisoned.into_inner().0, |(head, _)| head)
     }
 
     fn run(&self, mut sinks: Sinks) -> Sinks {
