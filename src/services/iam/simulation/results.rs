@@ -127,8 +127,12 @@ impl Prepared {
             "MissingContextValues": missing,
         });
         let Some(members) = result.as_object_mut() else { return result };
+        let allowed = each.iter().all(|(_, trace)| lets(trace, CheckType::ServiceControlPolicy));
+        if self.named && allowed && self.is_within_one_account() {
+            // There and empty. What AWS writes into it across accounts it does not document.
+            members.insert("EvalDecisionDetails".into(), json!({}));
+        }
         if !self.layers.scp.is_empty() {
-            let allowed = each.iter().all(|(_, trace)| lets(trace, CheckType::ServiceControlPolicy));
             members.insert("OrganizationsDecisionDetail".into(), json!({"AllowedByOrganizations": allowed}));
         }
         if self.layers.boundary.is_some() {
@@ -140,6 +144,12 @@ impl Prepared {
             members.insert("ResourceSpecificResults".into(), Value::Array(specific));
         }
         result
+    }
+
+    /// Whether caller and resources belong to the same account, as is taken for granted of a caller who is not named.
+    fn is_within_one_account(&self) -> bool {
+        let account = self.caller.account();
+        account.is_none() || self.resources.iter().all(|resource| resource.owner() == account)
     }
 
     fn specific(&self, resource: &Resource, trace: &PairTrace) -> Value {

@@ -49,6 +49,7 @@ fn a_users_policies_come_to_what_the_user_meets() {
         (&json!("kms:Encrypt"), &json!("allowed"))
     );
     assert_eq!(encrypt["EvalResourceName"], "arn:${Partition}:kms:${Region}:${Account}:key/${KeyId}");
+    assert_eq!(encrypt["EvalDecisionDetails"], json!({}));
     let matched = &encrypt["MatchedStatements"][0];
     assert_eq!(
         (&matched["SourcePolicyId"], &matched["SourcePolicyType"]),
@@ -109,6 +110,7 @@ fn condition_keys_are_given_or_missing() {
     assert_eq!(result["EvalDecision"], "implicitDeny");
     assert_eq!(result["MissingContextValues"], json!(["aws:MultiFactorAuthPresent"]));
     assert_eq!((&result["EvalResourceName"], result.get("ResourceSpecificResults")), (&json!("*"), None));
+    assert_eq!(result.get("EvalDecisionDetails"), None);
     let entry = |value: &str| json!([{"ContextKeyName": "aws:MultiFactorAuthPresent", "ContextKeyValues": [value], "ContextKeyType": "boolean"}]);
     for (value, decision) in [("true", "allowed"), ("false", "implicitDeny")] {
         wish["ContextEntries"] = entry(value);
@@ -149,6 +151,9 @@ fn denies_boundaries_levels_and_the_resources_policy_have_their_say() {
     let held = with("OrderedOrganizationPolicyInputList", json!([level(&all), level(&none)]));
     assert_eq!(held["OrganizationsDecisionDetail"]["AllowedByOrganizations"], json!(false));
     assert_eq!(held["EvalDecision"], "implicitDeny");
+    assert_eq!((held.get("EvalDecisionDetails"), &bounded["EvalDecisionDetails"]), (None, &json!({})));
+    let abroad = with("ResourceArns", json!([KEY.replace("111122223333", "444455556666")]));
+    assert_eq!(abroad.get("EvalDecisionDetails"), None);
     let free = with("OrderedOrganizationPolicyInputList", json!([level(&all), level(&all)]));
     assert_eq!(
         (&free["EvalDecision"], &free["OrganizationsDecisionDetail"]["AllowedByOrganizations"]),
