@@ -219,7 +219,14 @@ fn as_sealed(
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt, sync::Mutex};
+    use std::{
+        fs,
+        os::unix::fs::PermissionsExt,
+        sync::{
+            Mutex,
+            atomic::{AtomicUsize, Ordering},
+        },
+    };
 
     use super::*;
     use crate::{
@@ -233,13 +240,23 @@ mod tests {
         RawAesKeyring::new("lab", "key", SecretKey::from_slice(&[byte; 32]).unwrap()).unwrap()
     }
 
-    /// Does something to the folder when the first file of it is done.
-    struct Meddler<'act>(Mutex<Option<&'act (dyn Fn() + Sync)>>);
+    /// Does something to the folder when both files of it are done, and none of them is being read.
+    struct Meddler<'act> {
+        files: AtomicUsize,
+        act: Mutex<Option<&'act (dyn Fn() + Sync)>>,
+    }
+
+    impl<'act> Meddler<'act> {
+        fn new(act: &'act (dyn Fn() + Sync)) -> Self {
+            Self { files: AtomicUsize::new(2), act: Mutex::new(Some(act)) }
+        }
+    }
 
     impl Watch for Meddler<'_> {
         fn hear(&self, event: FolderEvent<'_>) {
-            if let FolderEvent::Ended { .. } = event
-                && let Some(act) = self.0.lock().unwrap().take()
+            if matches!(event, FolderEvent::Ended { .. })
+                && self.files.fetch_sub(1, Ordering::Relaxed) == 1
+                && let Some(act) = self.act.lock().unwrap().take()
             {
                 act();
             }
@@ -281,7 +298,7 @@ mod tests {
         };
         let mine = |path: &Path| assert_eq!(fs::read(path).unwrap(), b"mine");
         let complaint = |act: &(dyn Fn() + Sync)| {
-            let error = moved(&out, &Meddler(Mutex::new(Some(act)))).unwrap_err();
+            let error = moved(&out, &Meddler::new(act)).unwrap_err();
             assert!(matches!(error, FolderError::Changed { .. }), "{error}");
             error.to_string().replace(lab.path().to_str().unwrap(), "")
         };
@@ -317,9 +334,9 @@ mod tests {
             let error = moved(&out, &()).unwrap_err();
             assert!(matches!(error, FolderError::Busy { .. }), "{error}");
         };
-        let second = Meddler(Mutex::new(Some(&again)));
+        let second = Meddler::new(&again);
         moved(&out, &second).unwrap();
-        assert!(second.0.into_inner().unwrap().is_none(), "it has tried");
+        assert!(second.act.into_inner().unwrap().is_none(), "it has tried");
         for (path, expected) in modes {
             assert_eq!(mode(&out.join(path)), expected, "{path}");
         }
