@@ -5,12 +5,11 @@ use serde_json::{Map, Value, json};
 use super::{
     Call, CallError, Operation, Outcome,
     conditions::KeyConditions,
-    encrypt::{add_context, check_context, ciphertext_digest, open_current},
+    encrypt::{add_context, check_context, seal_under},
     operation::actions,
 };
 use crate::{
     audit::query::CIPHERTEXT_DIGEST,
-    crypto::wiped,
     model::{EncryptionContext, KeyArn, KeyRef, MaterialId},
     policy::Action,
     secret::SecretBytes,
@@ -160,23 +159,17 @@ where
     let named = call.resolve::<O::Permission>(key_id)?;
     let permitted = call.authorize::<O::Permission>(&named, &KeyConditions::cryptographic(context))?;
     call.require_state(&named.key)?;
-    // One step with keys, from unwrapping one to sealing another.
-    let (plaintext, blob, id) = wiped(|| {
-        let (material, id) = open_current(call, &permitted, &named)?;
-        let plaintext = random_bytes(call, bytes)?;
-        let blob = material.seal(context, plaintext.expose_secret(), call.random)?;
-        Ok::<_, CallError>((plaintext, blob, id))
-    })?;
+    let plaintext = random_bytes(call, bytes)?;
+    let sealed = seal_under(call, &permitted, &named, &plaintext, context)?;
     let data_key = DataKey {
         plaintext,
-        ciphertext_blob: blob.to_bytes(),
+        ciphertext_blob: sealed.ciphertext_blob,
         key_id: named.key.arn.clone(),
-        key_material_id: id,
+        key_material_id: sealed.material,
     };
-    let digest = ciphertext_digest(&data_key.ciphertext_blob);
     Ok(Outcome::answer(permitted, answer(data_key))
-        .noting("keyMaterialId", id.to_string())
-        .noting(CIPHERTEXT_DIGEST, digest))
+        .noting("keyMaterialId", sealed.material.to_string())
+        .noting(CIPHERTEXT_DIGEST, sealed.digest))
 }
 
 /// Makes random bytes.

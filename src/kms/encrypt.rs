@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     audit::query::{CIPHERTEXT_DIGEST, SOURCE_CIPHERTEXT_DIGEST},
-    crypto::digest::sha256,
+    crypto::{digest::sha256, wiped},
     model::{
         CONTEXT_BYTES_MAX, EncryptionAlgorithm, EncryptionContext, ErrorCode, KeyArn, KeyRef, MaterialId,
     },
@@ -72,14 +72,11 @@ impl Operation for Encrypt {
         let conditions = KeyConditions::cryptographic(&self.encryption_context);
         let permitted = call.authorize::<Self::Permission>(&named, &conditions)?;
         call.require_state(&named.key)?;
-        let (material, id) = open_current(call, &permitted, &named)?;
-        let blob = material.seal(&self.encryption_context, self.plaintext.expose_secret(), call.random)?;
-        let ciphertext_blob = blob.to_bytes();
-        let digest = ciphertext_digest(&ciphertext_blob);
-        let answer = Encrypted { ciphertext_blob, key_id: named.key.arn.clone() };
+        let sealed = seal_under(call, &permitted, &named, &self.plaintext, &self.encryption_context)?;
+        let answer = Encrypted { ciphertext_blob: sealed.ciphertext_blob, key_id: named.key.arn.clone() };
         Ok(Outcome::answer(permitted, answer)
-            .noting("keyMaterialId", id.to_string())
-            .noting(CIPHERTEXT_DIGEST, digest))
+            .noting("keyMaterialId", sealed.material.to_string())
+            .noting(CIPHERTEXT_DIGEST, sealed.digest))
     }
 }
 
@@ -199,23 +196,19 @@ impl Operation for ReEncrypt {
         call.require_state(&destination.key)?;
         let plaintext =
             open_material(call, &from, &named, &blob)?.unseal(&blob, &self.source_encryption_context)?;
-        let (material, id) = open_current(call, &to, &destination)?;
-        let resealed =
-            material.seal(&self.destination_encryption_context, plaintext.expose_secret(), call.random)?;
-        let ciphertext_blob = resealed.to_bytes();
-        let digest = ciphertext_digest(&ciphertext_blob);
+        let sealed = seal_under(call, &to, &destination, &plaintext, &self.destination_encryption_context)?;
         let answer = ReEncrypted {
-            ciphertext_blob,
+            ciphertext_blob: sealed.ciphertext_blob,
             source_key_id: named.key.arn.clone(),
             key_id: destination.key.arn.clone(),
             source_key_material_id: *blob.material(),
-            destination_key_material_id: id,
+            destination_key_material_id: sealed.material,
         };
         Ok(Outcome::answer(to, answer)
             .noting("sourceKeyMaterialId", blob.material().to_string())
-            .noting("destinationKeyMaterialId", id.to_string())
+            .noting("destinationKeyMaterialId", sealed.material.to_string())
             .noting(SOURCE_CIPHERTEXT_DIGEST, ciphertext_digest(&self.ciphertext_blob))
-            .noting(CIPHERTEXT_DIGEST, digest))
+            .noting(CIPHERTEXT_DIGEST, sealed.digest))
     }
 }
 
@@ -272,15 +265,31 @@ fn open_material<A: Action>(
     call.materials.open(permitted, &named.key, blob.material())
 }
 
-/// The newest material of a key, unwrapped.
-pub(super) fn open_current<A: Action>(
-    call: &Call<'_>,
+/// A plaintext under a key.
+pub(super) struct Sealed {
+    pub(super) ciphertext_blob: Vec<u8>,
+    /// What the record says of it.
+    pub(super) digest: String,
+    /// The material that it is under.
+    pub(super) material: MaterialId,
+}
+
+/// Seals a plaintext under the newest material of a key: one step with keys, from unwrapping the material to the end.
+pub(super) fn seal_under<A: Action>(
+    call: &mut Call<'_>,
     permitted: &Authorized<A>,
     named: &NamedKey,
-) -> Result<(OpenMaterial, MaterialId), CallError> {
+    plaintext: &SecretBytes,
+    context: &EncryptionContext,
+) -> Result<Sealed, CallError> {
     let current = named.key.current_material().map(|material| material.id);
     let id = current.ok_or_else(|| CallError::internal(format!("{} has no material", named.key.arn)))?;
-    Ok((call.materials.open(permitted, &named.key, &id)?, id))
+    let blob = wiped(|| {
+        let material = call.materials.open(permitted, &named.key, &id)?;
+        Ok::<_, CallError>(material.seal(context, plaintext.expose_secret(), call.random)?)
+    })?;
+    let ciphertext_blob = blob.to_bytes();
+    Ok(Sealed { digest: ciphertext_digest(&ciphertext_blob), ciphertext_blob, material: id })
 }
 
 /// The parameters that every cryptographic operation's record shows.
