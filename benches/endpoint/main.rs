@@ -1,9 +1,10 @@
 //! How fast the endpoint answers: `cargo bench --bench endpoint`.
 //!
-//! GenerateDataKey by the same pre-signed request over 1, 16 and 64 connections, against three servers in one run, each a process
-//! of its own: a bare `hyper` server that echoes the body, a keystore on disk served by `keystead serve` with signatures,
-//! policies and the durable audit record, and moto's server, which is installed once under the target directory
-//! (`python3` with `venv`, and a package index). Memory is what the operating system says of the process.
+//! GenerateDataKey by a pre-signed request, the same for all, over 1, 16 and 64 connections, against three servers in one
+//! run, each a process of its own: a bare `hyper` server that echoes the body, a keystore on disk served by
+//! `keystead serve` with signatures, policies and the durable audit record, and moto's server, which is installed once
+//! under the target directory (`python3` with `venv`, and a package index). Memory is what the operating system says of
+//! the process.
 
 #![allow(
     clippy::unwrap_used,

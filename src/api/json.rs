@@ -92,7 +92,7 @@ pub(in crate::api) fn is_too_deep(body: &[u8]) -> bool {
 
 /// Writes an answer. Its memory is wiped when the last who holds it lets go.
 pub(in crate::api) fn written(answer: &impl Serialize) -> Result<Bytes, WireError> {
-    written_into(ANSWER_BYTES, answer)
+    Ok(Bytes::from_owner(Wiped(json_in(ANSWER_BYTES, answer)?)))
 }
 
 /// Writes an answer that has blobs of so many bytes together. It is written in one place and not moved: some are secret.
@@ -101,15 +101,16 @@ pub(in crate::api) fn written_with_blobs(
     answer: &impl Serialize,
 ) -> Result<Bytes, WireError> {
     // Three bytes are four characters; that each blob's last four may stand for fewer is in the room beside them.
-    written_into(BESIDE_BLOBS_BYTES + blob_bytes / 3 * 4, answer)
+    let room = BESIDE_BLOBS_BYTES + blob_bytes / 3 * 4;
+    let bytes = json_in(room, answer)?;
+    debug_assert!(bytes.len() <= room, "an answer that may be secret was moved: it is longer than its room");
+    Ok(Bytes::from_owner(Wiped(bytes)))
 }
 
-fn written_into(room: usize, answer: &impl Serialize) -> Result<Bytes, WireError> {
+fn json_in(room: usize, answer: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, WireError> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    let written = serde_json::to_writer(&mut *bytes, answer);
-    debug_assert!(room == ANSWER_BYTES || bytes.capacity() == room, "an answer with a secret was moved");
-    match written {
-        Ok(()) => Ok(Bytes::from_owner(Wiped(bytes))),
+    match serde_json::to_writer(&mut *bytes, answer) {
+        Ok(()) => Ok(bytes),
         Err(_) => Err(WireError::new("KMSInternalException", "").with_status(500)),
     }
 }
@@ -191,7 +192,7 @@ mod tests {
                 material_ids: ["m".repeat(64), "m".repeat(64)],
                 names: "n".repeat(256),
             };
-            // `written_into` checks that its buffer has not grown.
+            // It checks itself that the answer was not longer than its room.
             assert!(written_with_blobs(2 * length, &answer).is_ok());
         }
     }

@@ -231,17 +231,11 @@ impl Door {
     }
 
     fn tick_head(&self, head: &mut Head) -> Result<(), CallError> {
-        loop {
-            let now = self.now(head.world());
-            if !tick::is_due(head.world(), now) {
-                return Ok(());
-            }
-            let mut random = self.random();
-            let Some(entry) = tick::next(head.world(), now, &self.secrets.materials, random.as_mut())? else {
-                return Ok(());
-            };
+        while let Some(due) = tick::due(head.world(), self.now(head.world())) {
+            let entry = tick::act(head.world(), due, &self.secrets.materials, self.random().as_mut())?;
             head.push(entry, None);
         }
+        Ok(())
     }
 
     fn random(&self) -> Box<dyn Random> {

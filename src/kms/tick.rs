@@ -12,25 +12,23 @@ use crate::{
     world::{Change, Key, RotationSchedule, World},
 };
 
-/// Whether anything has fallen due by `now`.
-pub(super) fn is_due(world: &World, now: Timestamp) -> bool {
-    world.next_due().is_some_and(|(due, _)| *due <= now)
+/// The next key with which something has fallen due by `now`, and when it did.
+pub(super) fn due(world: &World, now: Timestamp) -> Option<(Timestamp, &Key)> {
+    let (due, arn) = world.next_due().filter(|(due, _)| *due <= now)?;
+    Some((*due, world.key(arn)?))
 }
 
-/// The next thing that has fallen due by `now`, done; `None` when nothing has.
-pub(super) fn next(
+/// Does what has fallen due with a key.
+pub(super) fn act(
     world: &World,
-    now: Timestamp,
+    (due, key): (Timestamp, &Key),
     materials: &Materials,
     random: &mut dyn Random,
-) -> Result<Option<Entry>, CallError> {
-    let Some((due, arn)) = world.next_due().filter(|(due, _)| *due <= now) else { return Ok(None) };
-    let Some(key) = world.key(arn) else { return Ok(None) };
-    let entry = match key.state {
-        KeyState::PendingDeletion => delete(world, key, *due, random)?,
-        _ => rotate(world, key, *due, materials, random)?,
-    };
-    Ok(Some(entry))
+) -> Result<Entry, CallError> {
+    match key.state {
+        KeyState::PendingDeletion => delete(world, key, due, random),
+        _ => rotate(world, key, due, materials, random),
+    }
 }
 
 fn delete(world: &World, key: &Key, due: Timestamp, random: &mut dyn Random) -> Result<Entry, CallError> {
