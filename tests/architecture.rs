@@ -111,7 +111,6 @@ const EXPOSES_SECRETS: &[(&str, &str)] = &[
     ("src/crypto/signature.rs", "Ed25519 takes the seed"),
     ("src/crypto/totp.rs", "HMAC takes an MFA device's seed"),
     ("src/kms/client.rs", "a data key is encrypted for one more recipient"),
-    ("src/kms/data_keys.rs", "a new data key is sealed for its owner"),
     ("src/kms/encrypt.rs", "Encrypt and ReEncrypt seal a plaintext"),
     ("src/kms/material.rs", "materials are wrapped and unwrapped"),
     ("src/kms/secrets.rs", "the secrets of credentials are wrapped"),
