@@ -111,7 +111,7 @@ const EXPOSES_SECRETS: &[(&str, &str)] = &[
     ("src/crypto/signature.rs", "Ed25519 takes the seed"),
     ("src/crypto/totp.rs", "HMAC takes an MFA device's seed"),
     ("src/kms/client.rs", "a data key is encrypted for one more recipient"),
-    ("src/kms/encrypt.rs", "Encrypt and ReEncrypt seal a plaintext"),
+    ("src/kms/encrypt.rs", "plaintexts and data keys are sealed under a KMS key"),
     ("src/kms/material.rs", "materials are wrapped and unwrapped"),
     ("src/kms/secrets.rs", "the secrets of credentials are wrapped"),
     ("src/envelope/raw_aes.rs", "a raw key wraps data keys"),
