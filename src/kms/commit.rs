@@ -78,11 +78,60 @@ pub(super) struct Entry {
 /// Called once, when the entry is durable or never will be.
 type Waiter = Box<dyn FnOnce(Result<(), CallError>) + Send>;
 
+/// Entries in their order, taken apart as the writer wants them.
+///
+/// Whoever hands in an entry copies its records and drops them: memory that another thread gives back is dear.
+#[derive(Default)]
+struct Queue {
+    entries: usize,
+    /// The records, one behind another, and where each ends.
+    records: Vec<u8>,
+    ends: Vec<usize>,
+    /// Whether some record tells of a change.
+    records_change: bool,
+    changes: Vec<Change>,
+    waiters: Vec<Waiter>,
+}
+
+impl Queue {
+    fn push(&mut self, entry: Entry, waiter: Option<Waiter>) {
+        self.entries += 1;
+        for record in &entry.records {
+            self.records.extend_from_slice(&record.bytes);
+            self.ends.push(self.records.len());
+            self.records_change |= record.is_change;
+        }
+        self.changes.extend(entry.changes);
+        self.waiters.extend(waiter);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.entries == 0
+    }
+
+    fn records(&self) -> Vec<&[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).filter_map(|(start, end)| self.records.get(start..*end)).collect()
+    }
+
+    /// Lets all waiters hear what became of their entries, and is empty then. Its room is kept for the next ones.
+    fn answer(&mut self, outcome: &Result<(), CallError>) {
+        self.entries = 0;
+        self.records.clear();
+        self.ends.clear();
+        self.records_change = false;
+        self.changes.clear();
+        for waiter in self.waiters.drain(..) {
+            waiter(outcome.clone());
+        }
+    }
+}
+
 /// The newest world that was decided, and the queue to the writer. Whoever holds its lock decides the order.
 pub(super) struct Head {
     world: Arc<World>,
     version: u64,
-    queue: Vec<(Entry, Option<Waiter>)>,
+    queue: Queue,
     closing: bool,
     /// Whether the writer sleeps until something is queued.
     idle: bool,
@@ -122,7 +171,7 @@ impl Head {
             self.world = Arc::new(world);
             self.version += 1;
         }
-        self.queue.push((entry, waiter));
+        self.queue.push(entry, waiter);
     }
 }
 
@@ -153,7 +202,7 @@ impl Committer {
         let head = Head {
             world: Arc::new(world),
             version: 0,
-            queue: Vec::new(),
+            queue: Queue::default(),
             closing: false,
             idle: false,
             failure: None,
@@ -229,6 +278,7 @@ impl Shared {
         let _last_act = Latch(self);
         let mut state_is_behind = false;
         let mut last = LastBatch::default();
+        let mut batch = Queue::default();
         loop {
             let (mut head, slept) = self.sleep(self.lock());
             if slept < FORGETTING && last.foretells_company() {
@@ -242,12 +292,12 @@ impl Shared {
                 }
                 return sinks;
             }
-            let mut queue = std::mem::take(&mut head.queue);
+            std::mem::swap(&mut head.queue, &mut batch);
             let outcome = head.check();
             drop(head);
             let begun = Instant::now();
 
-            let outcome = outcome.and_then(|()| match write(&mut sinks, &mut queue) {
+            let outcome = outcome.and_then(|()| match write(&mut sinks, &batch) {
                 Ok(written) => {
                     state_is_behind = written.state_is_behind(state_is_behind);
                     self.lock().durable = written.position;
@@ -259,12 +309,8 @@ impl Shared {
                     Err(CallError::internal(why))
                 }
             });
-            last = LastBatch { calls: queue.len(), took: begun.elapsed() };
-            for (_, waiter) in queue {
-                if let Some(waiter) = waiter {
-                    waiter(outcome.clone());
-                }
-            }
+            last = LastBatch { calls: batch.entries, took: begun.elapsed() };
+            batch.answer(&outcome);
         }
     }
 }
@@ -307,25 +353,21 @@ impl Written {
 }
 
 /// Writes one batch: records, then state.
-fn write(sinks: &mut Sinks, queue: &mut [(Entry, Option<Waiter>)]) -> Result<Written, String> {
-    // The next opening takes a recorded change beyond the state's position for one that a crash kept from being made,
-    // so the state takes the position also when there was nothing to change.
-    let recorded: Vec<Recorded> =
-        queue.iter_mut().flat_map(|(entry, _)| std::mem::take(&mut entry.records)).collect();
-    let changes = recorded.iter().any(|record| record.is_change);
-    let records: Vec<Vec<u8>> = recorded.into_iter().map(|record| record.bytes).collect();
+fn write(sinks: &mut Sinks, queue: &Queue) -> Result<Written, String> {
+    let records = queue.records();
     let position = sinks.log.append_batch(&records).map_err(|error| format!("the audit log: {error}"))?;
-    let entries = || queue.iter().map(|(entry, _)| entry);
     let mut batch = Batch::at(position);
     let mut rows: BTreeMap<RowId, Option<Row>> = BTreeMap::new();
-    for change in entries().flat_map(|entry| &entry.changes) {
+    for change in &queue.changes {
         batch.erases |= change.erases();
         match change.to_row() {
             RowChange::Put(row) => rows.insert(row.id.clone(), Some(row)),
             RowChange::Delete(id) => rows.insert(id, None),
         };
     }
-    if rows.is_empty() && !changes {
+    // The next opening takes a recorded change beyond the state's position for one that a crash kept from being made,
+    // so the state takes the position also when there was nothing to change.
+    if rows.is_empty() && !queue.records_change {
         return Ok(Written {
             position,
             state_committed: if records.is_empty() { None } else { Some(false) },
