@@ -1,13 +1,22 @@
 //! Connections: how many, how long they may idle, how slowly a request may come.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::Instant,
 };
 
 use super::{
@@ -96,15 +105,18 @@ async fn answer(
     mut stop: watch::Receiver<bool>,
 ) {
     let (peer, arrival) = (arrival.peer, Arc::new(arrival));
+    let patience = Patience::new(Instant::now());
     let service = service_fn(|request| {
-        let (shared, arrival) = (Arc::clone(&shared), Arc::clone(&arrival));
-        async move { Ok::<_, Infallible>(dispatch::answer(&shared, &arrival, request).await) }
+        let (shared, arrival, patience) = (Arc::clone(&shared), Arc::clone(&arrival), &patience);
+        async move {
+            patience.has_a_head();
+            let reply = dispatch::answer(&shared, &arrival, request).await;
+            patience.waits_for_the_next(Instant::now());
+            Ok::<_, Infallible>(reply)
+        }
     });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+    let connection =
+        http1::Builder::new().max_buf_size(HEAD_BYTES_MAX).serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -112,6 +124,7 @@ async fn answer(
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        () = patience.ends() => Ok(()),
     };
     if let Err(error) = ended {
         // A client that went away, or that does not speak HTTP: its own affair.
@@ -119,7 +132,73 @@ async fn answer(
     }
 }
 
+/// How long a connection has waited for the head of a request.
+///
+/// It has one timer, which is set anew when it goes off. That of `hyper` is set and taken back at every request.
+struct Patience {
+    begun: Instant,
+    /// Since when it waits, in milliseconds from the beginning; [`Self::NOT`] while a request is answered.
+    since: AtomicU64,
+}
+
+impl Patience {
+    const NOT: u64 = u64::MAX;
+
+    fn new(now: Instant) -> Self {
+        Self { begun: now, since: AtomicU64::new(0) }
+    }
+
+    fn has_a_head(&self) {
+        self.since.store(Self::NOT, Ordering::Relaxed);
+    }
+
+    fn waits_for_the_next(&self, now: Instant) {
+        let since = u64::try_from(now.duration_since(self.begun).as_millis()).unwrap_or_default();
+        self.since.store(since, Ordering::Relaxed);
+    }
+
+    /// When the next head has taken too long, as far as is known now.
+    fn end(&self, now: Instant) -> Instant {
+        match self.since.load(Ordering::Relaxed) {
+            Self::NOT => now + HEAD_TIMEOUT,
+            since => self.begun + Duration::from_millis(since) + HEAD_TIMEOUT,
+        }
+    }
+
+    /// Waits until the next head has taken too long.
+    async fn ends(&self) {
+        loop {
+            let now = Instant::now();
+            let end = self.end(now);
+            if end <= now {
+                return;
+            }
+            tokio::time::sleep_until(end).await;
+        }
+    }
+}
+
 /// Waits until the server is to stop, or nobody is left who could say so.
 pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     drop(stop.wait_for(|stopped| *stopped).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_has_its_time_from_the_last_answer_on_and_an_answer_all_it_needs() {
+        let begun = Instant::now();
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        let patience = Patience::new(begun);
+        assert_eq!((patience.end(at(0)), patience.end(at(59))), (at(60), at(60)));
+        patience.has_a_head();
+        assert_eq!(patience.end(at(1000)), at(1060), "it is being answered");
+        patience.waits_for_the_next(at(1001));
+        assert_eq!(patience.end(at(1060)), at(1061));
+        patience.has_a_head();
+        patience.waits_for_the_next(at(1050));
+        assert_eq!(patience.end(at(1061)), at(1110));
+    }
 }

@@ -21,12 +21,13 @@ impl Hosts {
     }
 
     fn admits(&self, host: &str) -> bool {
-        let name = without_port(host).to_ascii_lowercase();
-        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(&name);
-        bare.parse::<IpAddr>().is_ok()
-            || name == "localhost"
-            || name.ends_with(".localhost")
-            || self.0.contains(&name)
+        let name = without_port(host);
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        if bare.parse::<IpAddr>().is_ok() {
+            return true;
+        }
+        let name = name.to_ascii_lowercase();
+        name == "localhost" || name.ends_with(".localhost") || self.0.contains(&name)
     }
 }
 
@@ -67,8 +68,8 @@ pub(super) fn check(headers: &HeaderMap, hosts: &Hosts) -> Result<(), Refusal> {
 
 /// Whether this is one of the content types that a page may send to another origin without asking first.
 pub(super) fn is_of_a_page(content_type: &str) -> bool {
-    let kind = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    matches!(kind.as_str(), "text/plain" | "multipart/form-data")
+    let kind = content_type.split(';').next().unwrap_or_default().trim();
+    ["text/plain", "multipart/form-data"].iter().any(|of_a_page| kind.eq_ignore_ascii_case(of_a_page))
 }
 
 fn without_port(host: &str) -> &str {
