@@ -20,6 +20,8 @@ use hyper::{Request, Response, body::Incoming, server::conn::http1, service::ser
 use hyper_util::rt::TokioIo;
 use tempfile::TempDir;
 
+use crate::floor::{ACCESS_KEY, FLOOR};
+
 /// The argument that makes this program the bare server.
 pub(crate) const ECHO: &str = "--echo-server";
 const MOTO: &str = "moto[server]==5.2.1";
@@ -43,12 +45,25 @@ impl Drop for Running {
 impl Running {
     /// A bare `hyper` server, as fast as the frame of a request can be.
     pub(crate) fn echo() -> Self {
-        let mut child =
-            Command::new(std::env::current_exe().unwrap()).arg(ECHO).stdout(Stdio::piped()).spawn().unwrap();
+        Self::of_this_program("hyper", ECHO, None)
+    }
+
+    /// A bare `hyper` server that does what cannot be left out.
+    pub(crate) fn floor() -> Self {
+        Self::of_this_program("floor", FLOOR, Some(tempfile::tempdir().unwrap()))
+    }
+
+    fn of_this_program(name: &'static str, argument: &str, place: Option<TempDir>) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .arg(argument)
+            .args(place.as_ref().map(TempDir::path))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let address = first_line(&mut child);
-        let wish = wish("1234abcd-12ab-34cd-56ef-1234567890ab");
-        let request = signed(&address, "GenerateDataKey", &wish, ("AKIDEXAMPLE", "secret"));
-        Self { name: "hyper", address, request, child, _place: None }
+        let request =
+            signed(&address, "GenerateDataKey", &wish("1234abcd-12ab-34cd-56ef-1234567890ab"), ACCESS_KEY);
+        Self { name, address, request, child, _place: place }
     }
 
     /// A keystore on disk, served.
@@ -99,7 +114,7 @@ impl Running {
             assert!(begun.elapsed() < Duration::from_secs(60), "moto does not start");
             std::thread::sleep(Duration::from_millis(100));
         }
-        let request = generate_data_key(&address, ("AKIDEXAMPLE", "secret"));
+        let request = generate_data_key(&address, ACCESS_KEY);
         Self { name: "moto", address, request, child, _place: None }
     }
 
