@@ -44,7 +44,9 @@ pub(super) fn policy(text: &str, kind: PolicyKind, start: Position) -> Outcome<V
     if kind.has_strict_sids() {
         let mut sids = HashSet::new();
         for statement in &statements {
-            if let Some(sid) = statement.sid.as_ref().filter(|sid| !sids.insert(sid.as_str())) {
+            // An empty one is none: tools write it at every statement, and AWS takes that.
+            let sid = statement.sid.as_deref().filter(|sid| !sid.is_empty());
+            if let Some(sid) = sid.filter(|sid| !sids.insert(*sid)) {
                 return Err(PolicyError::new(
                     format!("the `Sid` `{sid}` stands at two statements"),
                     statement.span.start,

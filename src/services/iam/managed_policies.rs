@@ -7,12 +7,12 @@ use super::{
     answer::{EntitiesOfPolicy, NamedEntity, PolicyDetail, PolicyVersionDetail, some_tags, time_text},
     inline::identity_policy,
     tags::TagPolicy,
-    value::{Description, PolicyScope, PolicyText, TagList},
+    value::{Description, PathPrefix, PolicyScope, PolicyText, TagList},
 };
 use crate::{
     iam::{
-        AwsManagedPolicies, IamPath, ManagedPolicy, POLICY_VERSIONS_MAX, PolicyArn, PolicyName, UniqueIdKind,
-        VersionId,
+        AwsManagedPolicies, IamPath, IdentityPolicy, ManagedPolicy, POLICY_VERSIONS_MAX, PolicyArn,
+        PolicyName, UniqueIdKind, VersionId,
     },
     kms::{Call, CallError, Outcome},
     model::ErrorCode,
@@ -54,6 +54,8 @@ operations! {
         scope "Scope": Option<PolicyScope>,
         /// Only those that hang on somebody.
         only_attached "OnlyAttached": Option<bool>,
+        /// Only those whose path begins so.
+        path_prefix "PathPrefix": Option<PathPrefix>,
     }
 
     /// Adds a version to a managed policy; there are at most five.
@@ -125,12 +127,13 @@ impl CreatePolicy {
             );
             return Err(CallError::new(ErrorCode::EntityAlreadyExists, message));
         }
-        let document = identity_policy(&self.policy_document, PolicyKind::MANAGED)?;
+        let document = managed_policy(&self.policy_document)?;
         let id = access::new_id(call, UniqueIdKind::ManagedPolicy)?;
         let mut policy = ManagedPolicy::new(arn, id, call.now(), document);
         policy.description = self.description.clone().map(String::from).unwrap_or_default();
         policy.tags = tags;
-        let answer = detail(call.world().identities(), &policy);
+        let answer =
+            PolicyDetail { tags: some_tags(&policy.tags), ..detail(call.world().identities(), &policy) };
         let elements = json!({"policy": {"arn": policy.arn, "policyId": policy.id, "policyName": self.policy_name,
             "createDate": time_text(policy.created)}});
         let change = Change::Identity(IdentityChange::PutManagedPolicy(Box::new(policy)));
@@ -141,7 +144,12 @@ impl CreatePolicy {
 impl GetPolicy {
     fn act(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
         let (permitted, policy) = find(call, &self.policy_arn, Asked::default())?;
-        let answer = detail(call.world().identities(), &policy);
+        let answer = PolicyDetail {
+            description: policy.description.clone(),
+            // That it has none is said too.
+            tags: Some(policy.tags.clone().into()),
+            ..detail(call.world().identities(), &policy)
+        };
         Ok(Outcome::answer(permitted, answer))
     }
 }
@@ -176,11 +184,12 @@ impl ListPolicies {
         let listed = policies
             .into_iter()
             .filter(|policy| scope.admits(policy.arn.owner()))
-            .map(|policy| PolicyDetail {
-                tags: None,
-                description: String::new(),
-                ..detail(identities, policy)
+            .filter(|policy| {
+                self.path_prefix
+                    .as_ref()
+                    .is_none_or(|prefix| policy.arn.path().as_str().starts_with(prefix.as_str()))
             })
+            .map(|policy| detail(identities, policy))
             .filter(|policy| !attached_alone || policy.attachment_count > 0)
             .collect();
         Ok(Outcome::answer(permitted, listed))
@@ -190,7 +199,7 @@ impl ListPolicies {
 impl CreatePolicyVersion {
     fn act(&self, call: &mut Call<'_>) -> Result<Outcome<Self>, CallError> {
         let (permitted, mut policy) = find_own(call, &self.policy_arn, Asked::default())?;
-        let document = identity_policy(&self.policy_document, PolicyKind::MANAGED)?;
+        let document = managed_policy(&self.policy_document)?;
         let as_default = self.set_as_default.unwrap_or_default();
         let Some(version_id) = policy.add_version(document, call.now(), as_default) else {
             let message = format!(
@@ -269,6 +278,17 @@ impl ListEntitiesForPolicy {
     }
 }
 
+/// A policy that can be managed: such ones came with the second version of the language, and must say that they are of it.
+fn managed_policy(text: &PolicyText) -> Result<IdentityPolicy, CallError> {
+    let document = identity_policy(text, PolicyKind::MANAGED)?;
+    let said: Option<Value> = serde_json::from_str(text.as_str()).ok();
+    if said.is_none_or(|said| said.get("Version") != Some(&json!("2012-10-17"))) {
+        let message = "Policy document must be version 2012-10-17 or greater.";
+        return Err(CallError::new(ErrorCode::IamMalformedPolicyDocument, message));
+    }
+    Ok(document)
+}
+
 fn target<'a>(arn: &PolicyArn, tags: Option<&'a crate::model::Tags>) -> Target<'a> {
     Target { arn: arn.to_string(), kind: "AWS::IAM::ManagedPolicy", tags }
 }
@@ -335,6 +355,7 @@ fn boundaries(identities: &Identities, arn: &PolicyArn) -> usize {
     users.chain(roles).filter(|boundary| boundary.as_ref() == Some(arn)).count()
 }
 
+/// What every answer tells of a policy. Some tell its tags too, and GetPolicy alone what it is said to be for.
 fn detail(identities: &Identities, policy: &ManagedPolicy) -> PolicyDetail {
     PolicyDetail {
         policy_name: policy.arn.name().clone(),
@@ -345,9 +366,9 @@ fn detail(identities: &Identities, policy: &ManagedPolicy) -> PolicyDetail {
         attachment_count: attachments(identities, &policy.arn),
         permissions_boundary_usage_count: boundaries(identities, &policy.arn),
         is_attachable: true,
-        description: policy.description.clone(),
+        description: String::new(),
         create_date: policy.created,
         update_date: policy.updated,
-        tags: some_tags(&policy.tags),
+        tags: None,
     }
 }

@@ -402,6 +402,40 @@ fn a_managed_policy_lets_whom_it_hangs_on_and_a_boundary_cuts_down() {
 }
 
 #[test]
+fn a_managed_policy_is_of_the_second_version_and_each_answer_tells_of_it_what_aws_tells() {
+    let lab = Lab::new().unwrap();
+    lab.user("alice", &[]).unwrap();
+    let create = |name: &str, document: Value, more: Value| {
+        let mut parameters = json!({"PolicyName": name, "PolicyDocument": document.to_string()});
+        parameters.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        by_name(&lab, "CreatePolicy", parameters)
+    };
+    let statement = json!({"Effect": "Allow", "Action": "kms:*", "Resource": "*"});
+    let document = json!({"Version": "2012-10-17", "Statement": statement});
+    for old in [json!({"Statement": statement}), json!({"Version": "2008-10-17", "Statement": statement})] {
+        assert_eq!(code_of(create("old", old.clone(), json!({}))), ErrorCode::IamMalformedPolicyDocument);
+        let inline = json!({"UserName": "alice", "PolicyName": "old", "PolicyDocument": old.to_string()});
+        assert!(by_name(&lab, "PutUserPolicy", inline).is_ok(), "an inline one may be");
+    }
+    // Tools write an empty `Sid` at every statement.
+    let twice = json!({"Sid": "", "Effect": "Allow", "Action": "kms:*", "Resource": "*"});
+    let document_twice = json!({"Version": "2012-10-17", "Statement": [twice, twice]});
+    assert!(create("twice", document_twice, json!({})).is_ok());
+    let made = create("one", document, json!({"Path": "/team/", "Description": "first"})).unwrap();
+    assert_eq!((made["Policy"].get("Description"), made["Policy"].get("Tags")), (None, None));
+    let arn = "arn:aws:iam::111122223333:policy/team/one";
+    let got = by_name(&lab, "GetPolicy", json!({"PolicyArn": arn})).unwrap()["Policy"].take();
+    assert_eq!((got.get("Description"), got.get("Tags")), (Some(&json!("first")), Some(&json!([]))));
+    let names = |parameters: Value| {
+        let listed = by_name(&lab, "ListPolicies", parameters).unwrap();
+        let listed = listed["Policies"].as_array().unwrap().iter();
+        listed.map(|policy| policy["PolicyName"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(json!({"Scope": "Local", "PathPrefix": "/team/"})), ["one"]);
+    assert_eq!(names(json!({"Scope": "Local"})).len(), 2);
+}
+
+#[test]
 fn a_boundary_can_be_demanded_of_whoever_makes_users() {
     let lab = Lab::new().unwrap();
     let fence = "arn:aws:iam::aws:policy/ReadOnlyAccess";
