@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::{
     Call, CallError, Operation, Outcome,
-    call::NamedKey,
     conditions::KeyConditions,
     keys::{epoch_seconds, key_arn_element},
+    named_key::NamedKey,
     operation::actions,
 };
 use crate::{

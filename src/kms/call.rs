@@ -1,9 +1,6 @@
 //! One call under way: what an operation may look at and what it must ask.
 
-use std::{
-    cell::{LazyCell, RefCell},
-    sync::Arc,
-};
+use std::cell::{LazyCell, RefCell};
 
 use super::{
     CallError, Caller, CreateGrant, OperationRow, States, Subject,
@@ -12,6 +9,7 @@ use super::{
     explanation::Witness,
     guard_rails::{GuardRails, way_through},
     material::Materials,
+    named_key::NamedKey,
     question::Supposed,
     secrets::{Credentials, SecretOf},
 };
@@ -20,8 +18,7 @@ use crate::{
     crypto::random::Random,
     iam::{AccessKeyId, Identity, MfaDevice, MfaSerial, Role, Session},
     model::{
-        AccountId, AliasName, Arn, ControlPolicyType, ErrorCode, KeyArn, KeyRef, KeyState, PrincipalArn,
-        Tier, Timestamp,
+        AccountId, Arn, ControlPolicyType, ErrorCode, KeyArn, KeyRef, KeyState, PrincipalArn, Tier, Timestamp,
     },
     policy::{
         Action, Authorized, ConditionContext, Decision, GrantFacts, GrantOperation, NamedPolicy, Policy,
@@ -35,16 +32,6 @@ use crate::{model::AuthorityArn, world::Authority};
 
 /// How many grants of the caller an explanation looks at.
 const EXPLAINED_GRANTS_MAX: usize = 100;
-
-/// A key as a request named it.
-#[derive(Debug, Clone)]
-pub(crate) struct NamedKey {
-    pub(crate) key: Arc<Key>,
-    /// The alias by which it was named, if it was.
-    pub(crate) alias: Option<AliasName>,
-    /// The name as the request had it.
-    pub(crate) given: String,
-}
 
 /// One call under way.
 pub struct Call<'a> {
@@ -177,92 +164,6 @@ impl Call<'_> {
     /// The account whose keys and aliases a name without an account means.
     pub(crate) fn account(&self) -> AccountId {
         self.caller.account()
-    }
-
-    /// Finds the key that a request names.
-    ///
-    /// Within one's own account a key that is not there is `NotFoundException`. Of other accounts' keys one learns
-    /// nothing: AWS answers as if access were denied.
-    pub(crate) fn resolve<A: Action>(&mut self, name: &KeyRef) -> Result<NamedKey, CallError> {
-        self.resolve_for(A::NAME, name)
-    }
-
-    /// The same for an action that is known by its name alone.
-    pub(super) fn resolve_for(&mut self, action: &str, name: &KeyRef) -> Result<NamedKey, CallError> {
-        let region = self.world.settings().region.clone();
-        let (arn, alias) = match name {
-            KeyRef::Id(id) => (KeyArn::new(region, self.account(), id.clone()), None),
-            KeyRef::Arn(arn) if *arn.region() != region => {
-                return Err(CallError::not_found(format!("Invalid arn {}", arn.region())));
-            }
-            KeyRef::Arn(arn) => (arn.clone(), None),
-            KeyRef::Alias(alias) => {
-                (self.resolve_alias(action, &self.account(), alias)?, Some(alias.clone()))
-            }
-            KeyRef::AliasArn { region: named, .. } if *named != region => {
-                return Err(CallError::not_found(format!("Invalid arn {named}")));
-            }
-            KeyRef::AliasArn { account, name, .. } => {
-                (self.resolve_alias(action, account, name)?, Some(name.clone()))
-            }
-        };
-        let key = match self.world.key(&arn) {
-            Some(key) => Arc::clone(key),
-            None => return Err(self.no_such_key(action, &arn)),
-        };
-        self.note_key(&key);
-        Ok(NamedKey { key, alias, given: name.to_string() })
-    }
-
-    fn resolve_alias(
-        &self,
-        action: &str,
-        account: &AccountId,
-        name: &AliasName,
-    ) -> Result<KeyArn, CallError> {
-        if let Some(alias) = self.world.alias(account, name) {
-            return Ok(alias.target.clone());
-        }
-        let arn = format!("arn:aws:kms:{}:{account}:{name}", self.world.settings().region);
-        if *account == self.account() {
-            Err(CallError::not_found(format!("Alias {arn} is not found.")))
-        } else {
-            Err(self.out_of_reach_for(action, &arn))
-        }
-    }
-
-    fn no_such_key(&self, action: &str, arn: &KeyArn) -> CallError {
-        if *arn.account() == self.account() {
-            CallError::not_found(format!("Key '{arn}' does not exist"))
-        } else {
-            self.out_of_reach_for(action, &arn.to_string())
-        }
-    }
-
-    /// AWS's words about what belongs to somebody else and may not even exist.
-    pub(crate) fn out_of_reach<A: Action>(&self, what: &str) -> CallError {
-        self.out_of_reach_for(A::NAME, what)
-    }
-
-    fn out_of_reach_for(&self, action: &str, what: &str) -> CallError {
-        let message = format!(
-            "User: {} is not authorized to perform: {action} on resource: {what} because the resource does not exist in this \
-             Region, no resource-based policies allow access, or a resource-based policy explicitly denies access",
-            self.authenticated.facts().name(),
-        );
-        CallError::new(ErrorCode::AccessDenied, message)
-    }
-
-    /// The same about the key of a ciphertext that the request did not name.
-    pub(crate) fn ciphertext_out_of_reach<A: Action>(&self) -> CallError {
-        let message = format!(
-            "User: {} is not authorized to perform: {} on the resource associated with this ciphertext because the \
-             resource does not exist in this Region, no resource-based policies allow access, or a resource-based policy \
-             explicitly denies access",
-            self.authenticated.facts().name(),
-            A::NAME
-        );
-        CallError::new(ErrorCode::AccessDenied, message)
     }
 
     /// Wraps the private key of a certificate authority that is being made.

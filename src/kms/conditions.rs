@@ -2,7 +2,7 @@
 //!
 //! Source: "AWS KMS condition keys" (KMS developer guide) and "AWS global condition context keys" (IAM user guide).
 
-use super::{Call, CreateGrant, Fill, PENDING_WINDOW_MAX, ROTATION_PERIOD_DEFAULT, call::NamedKey};
+use super::{Call, CreateGrant, Fill, PENDING_WINDOW_MAX, ROTATION_PERIOD_DEFAULT, named_key::NamedKey};
 use crate::{
     model::{AccountId, Days, EncryptionContext, KeyOrigin, KeySpec, KeyUsage, Tags, Tier},
     policy::{ConditionContext, Resource},

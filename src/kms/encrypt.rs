@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use super::{
     Call, CallError, Operation, Outcome,
     blob::{CIPHERTEXT_BYTES_MAX, CiphertextBlob},
-    call::NamedKey,
     conditions::KeyConditions,
     material::OpenMaterial,
+    named_key::NamedKey,
     operation::actions,
 };
 use crate::{

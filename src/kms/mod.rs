@@ -24,6 +24,7 @@ mod guard_rails;
 mod keys;
 mod last_usage;
 mod material;
+mod named_key;
 mod operation;
 mod operation_table;
 mod options;

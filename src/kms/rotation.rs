@@ -178,7 +178,8 @@ impl Operation for RotateKeyOnDemand {
             return Err(CallError::new(
                 ErrorCode::LimitExceeded,
                 format!(
-                    "{} has been rotated on demand {ON_DEMAND_ROTATIONS_MAX} times, which is the most.",
+                    "The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations \
+                     can be performed for this key: {}",
                     named.key.arn
                 ),
             ));

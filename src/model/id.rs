@@ -121,6 +121,16 @@ impl KeyId {
     pub fn from_random(bytes: [u8; 16]) -> Self {
         Self(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
     }
+
+    /// Whether AWS could have made it: a UUID with its hyphens, or `mrk-` and 32 hexadecimal digits.
+    #[must_use]
+    pub fn is_of_aws(&self) -> bool {
+        let is_uuid = |text: &str| uuid::Uuid::try_parse(text).is_ok();
+        match self.0.strip_prefix("mrk-") {
+            Some(digits) => digits.len() == 32 && is_uuid(digits),
+            None => self.0.len() == 36 && is_uuid(&self.0),
+        }
+    }
 }
 
 impl FromStr for KeyId {

@@ -47,9 +47,7 @@ impl Tags {
             )));
         }
         if key.to_ascii_lowercase().starts_with("aws:") {
-            return Err(ParseError::new(format!(
-                "the tag key `{key}` begins with `aws:`, which AWS keeps for itself"
-            )));
+            return Err(ParseError::new("Tags beginning with aws: are reserved"));
         }
         if !key.chars().chain(value.chars()).all(is_tag_char) {
             return Err(ParseError::new(format!(

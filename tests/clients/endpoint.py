@@ -47,7 +47,7 @@ def keys_lives():
     assert key == "my-own-id" and made["Arn"].endswith(":key/my-own-id") and made["KeyState"] == "Enabled", made
     assert made["KeyManager"] == "CUSTOMER" and made["EncryptionAlgorithms"] == ["SYMMETRIC_DEFAULT"], made
     refused("AlreadyExistsException", "CreateKey", Tags=[{"TagKey": "_custom_id_", "TagValue": "my-own-id"}])
-    refused("TagException", "CreateKey", Tags=[{"TagKey": "aws:x", "TagValue": "y"}])
+    refused("TagException", "CreateKey", "are reserved", Tags=[{"TagKey": "aws:x", "TagValue": "y"}])
     refused("UnsupportedOperationException", "CreateKey", KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
     call("UpdateKeyDescription", KeyId=key, Description="second")
     call("TagResource", KeyId=key, Tags=[{"TagKey": "stage", "TagValue": "test"}])
@@ -59,6 +59,14 @@ def keys_lives():
     refused("InvalidAliasNameException", "CreateAlias", AliasName="alias/aws/mine", TargetKeyId=KEY)
     assert call("DescribeKey", KeyId="alias/mine")["KeyMetadata"]["Description"] == "second"
     refused("NotFoundException", "DescribeKey", "Invalid keyId", KeyId="no key!")
+    refused("NotFoundException", "DescribeKey", "Invalid keyId 'no-key'", KeyId="no-key")
+    refused("NotFoundException", "DescribeKey", "Invalid keyId no-key", KeyId=ARN.replace(KEY, "no-key"))
+    nobodys = "00000000-0000-0000-0000-000000000000"
+    refused("NotFoundException", "DescribeKey", f"key/{nobodys}' does not exist", KeyId=nobodys)
+    for alias in "alias/mine", "arn:aws:kms:us-east-1:111122223333:alias/mine":
+        refused("InvalidArnException", "EnableKey", "Key Aliases are not supported", KeyId=alias)
+        refused("InvalidArnException", "TagResource", KeyId=alias, Tags=[{"TagKey": "a", "TagValue": "b"}])
+    refused("ValidationException", "CreateAlias", 'must start with the prefix "alias/"', AliasName="mine", TargetKeyId=KEY)
     call("UpdateAlias", AliasName="alias/mine", TargetKeyId=KEY)
     assert [a["TargetKeyId"] for a in call("ListAliases", KeyId=KEY)["Aliases"] if a["AliasName"] == "alias/mine"]
     call("DeleteAlias", AliasName="alias/mine")
@@ -99,7 +107,9 @@ def cryptography():
     other = kms.create_key()["KeyMetadata"]["Arn"]
     refused("IncorrectKeyException", "Decrypt", CiphertextBlob=blob, KeyId=other, EncryptionContext=CONTEXT)
     refused("ValidationException", "Encrypt", "Value at 'plaintext'", KeyId=KEY, Plaintext=b"x" * 4097)
-    refused("InvalidKeyUsageException", "Encrypt", KeyId=KEY, Plaintext=b"x", EncryptionAlgorithm="RSAES_OAEP_SHA_256")
+    algorithm = "RSAES_OAEP_SHA_256"
+    words = f"Algorithm {algorithm} is incompatible with key spec SYMMETRIC_DEFAULT."
+    refused("InvalidKeyUsageException", "Encrypt", words, KeyId=KEY, Plaintext=b"x", EncryptionAlgorithm=algorithm)
     moved = call("ReEncrypt", CiphertextBlob=blob, SourceEncryptionContext=CONTEXT, DestinationKeyId=other)
     assert moved["SourceKeyId"] == ARN and moved["KeyId"] == other, moved
     assert kms.decrypt(CiphertextBlob=moved["CiphertextBlob"])["Plaintext"] == b"weights"

@@ -51,10 +51,10 @@ impl<'a> Parameters<'a> {
     pub(super) fn key(&self, name: &str) -> Result<KeyRef, WireError> {
         let text = self.text(name).unwrap_or_default();
         match key_ref(text)? {
-            KeyRef::Alias(_) => Err(invalid_key_id(text)),
-            KeyRef::AliasArn { .. } => {
-                Err(WireError::new("InvalidArnException", format!("Invalid arn {text}")))
-            }
+            KeyRef::Alias(_) | KeyRef::AliasArn { .. } => Err(WireError::new(
+                ErrorCode::InvalidArn.as_str(),
+                "Key Aliases are not supported for this operation.",
+            )),
             key => Ok(key),
         }
     }
@@ -96,9 +96,7 @@ impl<'a> Parameters<'a> {
             None | Some(SYMMETRIC_DEFAULT) => Ok(()),
             Some(other) => Err(WireError::new(
                 ErrorCode::InvalidKeyUsage.as_str(),
-                format!(
-                    "The request specifies the algorithm {other}, which is not compatible with the KMS key."
-                ),
+                format!("Algorithm {other} is incompatible with key spec {SYMMETRIC_DEFAULT}."),
             )),
         }
     }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::no_such_grant;
 use crate::{
     kms::{
-        Call, CallError, Operation, Outcome, call::NamedKey, conditions::KeyConditions,
-        keys::key_arn_element, operation::actions, options::invalid_grant_token,
+        Call, CallError, Operation, Outcome, conditions::KeyConditions, keys::key_arn_element,
+        named_key::NamedKey, operation::actions, options::invalid_grant_token,
     },
     model::{GrantId, GrantToken, KeyRef},
     world::{Change, Grant},

@@ -16,7 +16,10 @@ fn alias_name(parameters: &Parameters<'_>) -> Result<AliasName, WireError> {
     let text = parameters.text("AliasName").unwrap_or_default();
     let invalid = |message: &str| WireError::new(ErrorCode::InvalidAliasName.as_str(), message);
     if !text.starts_with("alias/") {
-        return Err(WireError::validation("Invalid identifier"));
+        return Err(WireError::validation(
+            "Alias must start with the prefix \"alias/\". Please see \
+             https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html",
+        ));
     }
     text.parse().map_err(|_| invalid(&format!("{text} contains invalid characters for an alias")))
 }
