@@ -31,6 +31,9 @@ use crate::{
 /// The size at which a segment is closed and the next one begun: 64 MiB.
 pub const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 
+/// Room in memory for a checkpoint's frame, which is shorter with any usual origin.
+const CHECKPOINT_BYTES: usize = 512;
+
 /// How a log is kept.
 pub struct LogOptions {
     /// Signs the checkpoints: a key of the keystore's own.
@@ -230,7 +233,7 @@ impl AuditLog {
         if records.is_empty() {
             return Ok(self.position);
         }
-        let capacity = lengths.map(frame_bytes).sum();
+        let capacity = lengths.map(frame_bytes).sum::<usize>() + CHECKPOINT_BYTES;
         let appended = self.append(records, capacity);
         self.latched = appended.is_err();
         appended
