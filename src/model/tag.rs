@@ -47,7 +47,9 @@ impl Tags {
             )));
         }
         if key.to_ascii_lowercase().starts_with("aws:") {
-            return Err(ParseError::new("Tags beginning with aws: are reserved"));
+            return Err(ParseError::new(format!(
+                "the tag key `{key}` begins with `aws:`, which AWS keeps for itself"
+            )));
         }
         if !key.chars().chain(value.chars()).all(is_tag_char) {
             return Err(ParseError::new(format!(

@@ -138,6 +138,9 @@ pub(super) fn tags<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Resul
         if tags.get(key).is_some() {
             return Err(refuse("Duplicate tag keys".into()));
         }
+        if key.to_ascii_lowercase().starts_with("aws:") {
+            return Err(refuse("Tags beginning with aws: are reserved".into()));
+        }
         tags.set(key, value).map_err(|error| refuse(error.to_string()))?;
     }
     Ok(tags)
