@@ -16,12 +16,20 @@ fn alias_name(parameters: &Parameters<'_>) -> Result<AliasName, WireError> {
     let text = parameters.text("AliasName").unwrap_or_default();
     let invalid = |message: &str| WireError::new(ErrorCode::InvalidAliasName.as_str(), message);
     if !text.starts_with("alias/") {
+        return Err(WireError::validation("Invalid identifier"));
+    }
+    text.parse().map_err(|_| invalid(&format!("{text} contains invalid characters for an alias")))
+}
+
+/// The same of an alias that is to be made, of which AWS has more to say.
+fn new_alias_name(parameters: &Parameters<'_>) -> Result<AliasName, WireError> {
+    if !parameters.text("AliasName").unwrap_or_default().starts_with("alias/") {
         return Err(WireError::validation(
             "Alias must start with the prefix \"alias/\". Please see \
              https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html",
         ));
     }
-    text.parse().map_err(|_| invalid(&format!("{text} contains invalid characters for an alias")))
+    alias_name(parameters)
 }
 
 /// The key an alias shall point to; the operation says why it cannot be an alias.
@@ -32,7 +40,7 @@ fn target_key(parameters: &Parameters<'_>) -> Result<KeyRef, WireError> {
 pub(super) fn create_alias(request: &Begun<'_>) -> Result<Pending, WireError> {
     let parameters = &request.parameters;
     request.call_for_nothing(&CreateAlias {
-        alias_name: alias_name(parameters)?,
+        alias_name: new_alias_name(parameters)?,
         target_key_id: target_key(parameters)?,
     })
 }
