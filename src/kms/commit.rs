@@ -46,6 +46,9 @@ impl LastBatch {
     }
 }
 
+/// How much room for records is kept from one batch to the next, in bytes: some hundred usual records.
+const KEPT_ROOM_BYTES: usize = 256 << 10;
+
 /// A record as it will stand in the log. Whoever decides the call writes it down, so that the one writer need not.
 #[derive(Debug)]
 pub(super) struct Recorded {
@@ -114,10 +117,11 @@ impl Queue {
         starts.zip(&self.ends).filter_map(|(start, end)| self.records.get(start..*end)).collect()
     }
 
-    /// Lets all waiters hear what became of their entries, and is empty then. Its room is kept for the next ones.
+    /// Lets all waiters hear what became of their entries, and is empty then. Usual room is kept for the next ones.
     fn answer(&mut self, outcome: &Result<(), CallError>) {
         self.entries = 0;
         self.records.clear();
+        self.records.shrink_to(KEPT_ROOM_BYTES);
         self.ends.clear();
         self.records_change = false;
         self.changes.clear();
