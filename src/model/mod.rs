@@ -31,6 +31,6 @@ pub use organization::{
     ChildId, ControlPolicyId, ControlPolicyType, OrganizationId, ParentId, RootId, TargetId, UnitId,
 };
 pub use principal::{PrincipalArn, PrincipalKind};
-pub use tag::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX, Tags};
+pub use tag::{TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_MAX, Tags, is_reserved_tag_key};
 pub use time::{Days, Timestamp};
 pub use vpc::{VpcEndpointId, VpcId};

@@ -46,7 +46,7 @@ impl Tags {
                 "the value of the tag `{key}` must have at most {TAG_VALUE_CHARS_MAX} characters"
             )));
         }
-        if key.to_ascii_lowercase().starts_with("aws:") {
+        if is_reserved_tag_key(&key) {
             return Err(ParseError::new(format!(
                 "the tag key `{key}` begins with `aws:`, which AWS keeps for itself"
             )));
@@ -84,6 +84,12 @@ impl Tags {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+}
+
+/// Whether AWS keeps tags with this key for itself.
+#[must_use]
+pub fn is_reserved_tag_key(key: &str) -> bool {
+    key.to_ascii_lowercase().starts_with("aws:")
 }
 
 fn is_tag_char(character: char) -> bool {

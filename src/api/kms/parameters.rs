@@ -6,7 +6,7 @@ use super::model::{missing, service_model};
 use crate::{
     api::{error::WireError, json},
     kms::CallOptions,
-    model::{Days, EncryptionContext, ErrorCode, GrantToken, KeyRef, Tags},
+    model::{Days, EncryptionContext, ErrorCode, GrantToken, KeyRef, Tags, is_reserved_tag_key},
     secret::SecretBytes,
 };
 
@@ -138,7 +138,7 @@ pub(super) fn tags<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Resul
         if tags.get(key).is_some() {
             return Err(refuse("Duplicate tag keys".into()));
         }
-        if key.to_ascii_lowercase().starts_with("aws:") {
+        if is_reserved_tag_key(key) {
             return Err(refuse("Tags beginning with aws: are reserved".into()));
         }
         tags.set(key, value).map_err(|error| refuse(error.to_string()))?;

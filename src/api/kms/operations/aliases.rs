@@ -11,25 +11,19 @@ use crate::{
     model::{AliasName, ErrorCode, KeyRef},
 };
 
-/// An alias's name, or AWS's refusal of what the model lets through.
-fn alias_name(parameters: &Parameters<'_>) -> Result<AliasName, WireError> {
+/// What AWS says of the name of an alias that is to be made without its prefix, and of one that there may be.
+const NEW_WITHOUT_PREFIX: &str = "Alias must start with the prefix \"alias/\". Please see \
+                                  https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html";
+const WITHOUT_PREFIX: &str = "Invalid identifier";
+
+/// An alias's name, or AWS's refusal of what the model lets through; in these words when its prefix is missing.
+fn alias_name(parameters: &Parameters<'_>, without_prefix: &str) -> Result<AliasName, WireError> {
     let text = parameters.text("AliasName").unwrap_or_default();
     let invalid = |message: &str| WireError::new(ErrorCode::InvalidAliasName.as_str(), message);
     if !text.starts_with("alias/") {
-        return Err(WireError::validation("Invalid identifier"));
+        return Err(WireError::validation(without_prefix));
     }
     text.parse().map_err(|_| invalid(&format!("{text} contains invalid characters for an alias")))
-}
-
-/// The same of an alias that is to be made, of which AWS has more to say.
-fn new_alias_name(parameters: &Parameters<'_>) -> Result<AliasName, WireError> {
-    if !parameters.text("AliasName").unwrap_or_default().starts_with("alias/") {
-        return Err(WireError::validation(
-            "Alias must start with the prefix \"alias/\". Please see \
-             https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html",
-        ));
-    }
-    alias_name(parameters)
 }
 
 /// The key an alias shall point to; the operation says why it cannot be an alias.
@@ -40,7 +34,7 @@ fn target_key(parameters: &Parameters<'_>) -> Result<KeyRef, WireError> {
 pub(super) fn create_alias(request: &Begun<'_>) -> Result<Pending, WireError> {
     let parameters = &request.parameters;
     request.call_for_nothing(&CreateAlias {
-        alias_name: new_alias_name(parameters)?,
+        alias_name: alias_name(parameters, NEW_WITHOUT_PREFIX)?,
         target_key_id: target_key(parameters)?,
     })
 }
@@ -48,13 +42,13 @@ pub(super) fn create_alias(request: &Begun<'_>) -> Result<Pending, WireError> {
 pub(super) fn update_alias(request: &Begun<'_>) -> Result<Pending, WireError> {
     let parameters = &request.parameters;
     request.call_for_nothing(&UpdateAlias {
-        alias_name: alias_name(parameters)?,
+        alias_name: alias_name(parameters, WITHOUT_PREFIX)?,
         target_key_id: target_key(parameters)?,
     })
 }
 
 pub(super) fn delete_alias(request: &Begun<'_>) -> Result<Pending, WireError> {
-    request.call_for_nothing(&DeleteAlias { alias_name: alias_name(&request.parameters)? })
+    request.call_for_nothing(&DeleteAlias { alias_name: alias_name(&request.parameters, WITHOUT_PREFIX)? })
 }
 
 pub(super) fn list_aliases(request: &Begun<'_>) -> Result<Pending, WireError> {
