@@ -5,14 +5,15 @@
 //! caller, decides nothing and guards against nobody, so no endpoint that keeps its promises is as fast.
 
 use std::{
-    convert::Infallible,
     path::Path,
     sync::{Arc, Condvar, Mutex, OnceLock},
 };
 
 use http_body_util::{BodyExt, Full};
-use hyper::{Request, Response, body::Bytes, body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::{
+    Request, Response,
+    body::{Bytes, Incoming},
+};
 use keystead::{
     api::sigv4::{self, Presented, Settings},
     audit::{AuditLog, LogOptions, checkpoint, directory::DiskDirectory},
@@ -26,6 +27,8 @@ use keystead::{
     secret::{SecretBytes, SecretKey},
 };
 use tokio::sync::oneshot;
+
+use crate::servers::serve;
 
 /// The argument that makes this program the server.
 pub(crate) const FLOOR: &str = "--floor-server";
@@ -131,19 +134,8 @@ pub(crate) fn floor(place: &Path) {
         Arc::new(Shared { queue: Queue::default(), signing_key: OnceLock::new(), wrapping, material });
     let writer = Arc::clone(&shared);
     std::thread::spawn(move || writer.queue.write(log));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        println!("{}", listener.local_addr().unwrap());
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            stream.set_nodelay(true).unwrap();
-            let shared = Arc::clone(&shared);
-            let service = service_fn(move |request| {
-                let shared = Arc::clone(&shared);
-                async move { Ok::<_, Infallible>(shared.answer(request).await) }
-            });
-            tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-        }
+    serve(move |request| {
+        let shared = Arc::clone(&shared);
+        async move { shared.answer(request).await }
     });
 }

@@ -16,7 +16,12 @@ use aws_sigv4::{
     sign::v4,
 };
 use http_body_util::{BodyExt, Full};
-use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    Request, Response,
+    body::{Bytes, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use tempfile::TempDir;
 
@@ -206,6 +211,17 @@ fn moto_environment() -> PathBuf {
 
 /// Serves as the bare server until it is killed.
 pub(crate) fn echo() {
+    serve(|request| async {
+        let body = request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+        Response::new(Full::new(body))
+    });
+}
+
+/// Answers requests by a bare `hyper` server until this program is killed.
+pub(crate) fn serve<A>(answer: impl Fn(Request<Incoming>) -> A + Clone + Send + 'static)
+where
+    A: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -213,10 +229,10 @@ pub(crate) fn echo() {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             stream.set_nodelay(true).unwrap();
-            let service = service_fn(|request: Request<Incoming>| async {
-                let body =
-                    request.into_body().collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-                Ok::<_, Infallible>(Response::new(Full::new(body)))
+            let answer = answer.clone();
+            let service = service_fn(move |request| {
+                let answered = answer(request);
+                async move { Ok::<_, Infallible>(answered.await) }
             });
             tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         }
